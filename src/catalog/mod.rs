@@ -1,0 +1,2 @@
+//! From files to a catalog. Nothing here reads the network, the database or the clock; a mistake in
+//! a file is a diagnostic with its place, and all mistakes of a load come together.

@@ -1,0 +1,1 @@
+//! Snapshots on an object store.

@@ -1,0 +1,1 @@
+//! The state machine of a finding. Pure: no I/O, no clock, no randomness.

@@ -1,0 +1,13 @@
+//! The nouns of Tripline and the states they move through. No I/O, no clock, no randomness.
+
+pub mod control;
+pub mod finding;
+pub mod id;
+pub mod notice;
+pub mod outcome;
+pub mod people;
+pub mod policy;
+pub mod run;
+pub mod snapshot;
+pub mod span;
+pub mod table;
