@@ -1,1 +1,0 @@
-//! The heartbeat and the tick ledger.
