@@ -8,6 +8,7 @@ pub mod outcome;
 pub mod people;
 pub mod policy;
 pub mod run;
+pub mod share;
 pub mod snapshot;
 pub mod span;
 pub mod table;

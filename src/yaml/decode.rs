@@ -58,6 +58,12 @@ pub trait Decode: Sized {
     fn absent() -> Option<Self> {
         None
     }
+
+    /// What to say when the key is required and is not there. A type that knows why it is needed says so.
+    fn missing(name: &str, place: &Place) -> Diagnostic {
+        Diagnostic::error("TL0101", place, format!("`{name}` is missing"))
+            .help(format!("add `{name}:`"))
+    }
 }
 
 /// A value with its place, for mistakes that can only be seen later.
@@ -127,6 +133,10 @@ impl<T: Decode> Decode for Located<T> {
     fn schema(defs: &mut serde_json::Map<String, Value>) -> Value {
         T::schema(defs)
     }
+
+    fn missing(name: &str, place: &Place) -> Diagnostic {
+        T::missing(name, place)
+    }
 }
 
 /// The keys of a mapping while a record is read from it.
@@ -163,10 +173,7 @@ impl<'n> Fields<'n> {
             Some((_, node)) => T::decode(node, cx),
             None => match default.or_else(T::absent) {
                 Some(value) => Some(value),
-                None => cx.wrong(
-                    Diagnostic::error("TL0101", &self.place, format!("`{name}` is missing"))
-                        .help(format!("add `{name}:`")),
-                ),
+                None => cx.wrong(T::missing(name, &self.place)),
             },
         }
     }
