@@ -3,3 +3,4 @@
 //! daylight saving. Due times are computed here, from the last one in the ledger, never from now.
 
 pub mod due;
+pub mod heart;
