@@ -142,12 +142,16 @@ pub struct Batch {
     pub recipient: Option<Principal>,
     /// How it travels.
     pub mode: Mode,
+    /// The group of its items, so that later ones of the same group know what was told and when; nothing for a digest.
+    pub group: Option<String>,
     /// The keys of its items.
     pub items: Vec<String>,
     /// The rendered message, in the form of its channel.
     pub message: serde_json::Value,
     /// Attempts so far.
     pub attempts: u32,
+    /// How many of them got no answer after the message was out, so that the receiver may have it.
+    pub ambiguous: u32,
     /// When the next attempt is due.
     pub due_at: DateTime<Utc>,
     /// When it was sealed.
