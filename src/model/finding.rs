@@ -51,6 +51,9 @@ choice! {
     }
 }
 
+/// How many openings of one finding are kept, so that a notice can say "third time in 30 days".
+pub const MAX_OPENINGS: usize = 20;
+
 /// The state of a finding. `step` in `finding` is its only writer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -71,13 +74,17 @@ pub struct State {
     pub origin: Origin,
     /// When this episode opened.
     pub opened_at: Option<DateTime<Utc>>,
+    /// When it opened in the 30 days up to its last opening, that one included: oldest first, at most
+    /// [`MAX_OPENINGS`].
+    #[serde(default)]
+    pub openings: Vec<DateTime<Utc>>,
     /// When it was last mended.
     pub resolved_at: Option<DateTime<Utc>>,
     /// Since when nothing is known.
     pub unverified_since: Option<DateTime<Utc>>,
     /// Why nothing is known.
     pub unverified: Option<Unknown>,
-    /// Complete runs in a row in which the subject was not seen.
+    /// Complete runs in a row in which the subject was not seen, counted up to 3.
     pub absences: u32,
     /// Counts every transition; part of a notice's key.
     pub transition: u32,
@@ -94,6 +101,7 @@ impl Default for State {
             announced: false,
             origin: Origin::Single,
             opened_at: None,
+            openings: Vec::new(),
             resolved_at: None,
             unverified_since: None,
             unverified: None,
@@ -172,6 +180,10 @@ choice! {
         HeldForMassChange = "held_for_mass_change",
         /// A second complete run agreed with a mass change.
         MassChangeConfirmed = "mass_change_confirmed",
+        /// The condition changed: judged by it for the first time, without a word.
+        ConditionChanged = "condition_changed",
+        /// It opened while its control was in shadow, and is told now that it no longer is.
+        OutOfShadow = "out_of_shadow",
     }
 }
 
@@ -198,7 +210,7 @@ pub struct Finding {
     pub fingerprint: BTreeMap<String, Vec<String>>,
     /// Values of the facts when it failed last.
     pub facts: BTreeMap<String, String>,
-    /// The first fail ever.
+    /// When there first was something to say: a fail, or that it could not be told.
     pub first_seen: DateTime<Utc>,
     /// The run that last changed it.
     pub run: RunId,
