@@ -4,6 +4,9 @@
 //! Table of contents. Modules are listed in dependency order: each may use only those above it.
 //! `tests/it/architecture.rs` holds us to that.
 
+/// Places where a test may kill the process.
+pub mod crash;
+
 /// What time it is. Nothing else reads the wall clock.
 pub mod clock;
 

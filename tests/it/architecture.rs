@@ -137,6 +137,27 @@ fn every_module_says_what_it_is() {
     }
 }
 
+#[test]
+fn every_crash_point_is_in_the_list_and_in_the_code() {
+    let mut found: Vec<String> = Vec::new();
+    for module in modules() {
+        for (_, text) in sources(&module) {
+            let calls = text.match_indices("crash::point(\"");
+            found.extend(calls.filter_map(|(at, call)| {
+                text[at + call.len()..].split('"').next().map(str::to_owned)
+            }));
+        }
+    }
+    found.sort();
+    found.dedup();
+    let mut listed: Vec<&str> = tripline::crash::POINTS.to_vec();
+    listed.sort_unstable();
+    assert!(
+        found.iter().all(|f| listed.contains(&f.as_str())),
+        "{found:?}"
+    );
+}
+
 fn modules() -> Vec<String> {
     let text = fs::read_to_string("src/lib.rs").unwrap();
     text.lines()
