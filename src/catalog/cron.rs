@@ -22,11 +22,8 @@ const OCCURRENCES: usize = 10;
 /// # Errors
 /// One sentence that says what is wrong, without a full stop.
 pub fn parse(text: &str) -> Result<Cron, String> {
-    let fields = text.split_whitespace().count();
-    if fields != 5 || text.contains('@') {
-        return Err(format!(
-            "a schedule has five fields, minute hour day month weekday, and `{text}` has {fields}"
-        ));
+    if text.split_whitespace().count() != 5 || text.contains('@') {
+        return Err("it needs five fields: minute, hour, day, month, weekday".to_owned());
     }
     CronParser::builder()
         .seconds(Seconds::Disallowed)
@@ -91,8 +88,8 @@ mod tests {
 
     #[test]
     fn what_is_not_five_fields_says_why() {
-        insta::assert_snapshot!(parse("* * * * * *").unwrap_err(), @"a schedule has five fields, minute hour day month weekday, and `* * * * * *` has 6");
-        insta::assert_snapshot!(parse("@daily").unwrap_err(), @"a schedule has five fields, minute hour day month weekday, and `@daily` has 1");
+        insta::assert_snapshot!(parse("* * * * * *").unwrap_err(), @"it needs five fields: minute, hour, day, month, weekday");
+        insta::assert_snapshot!(parse("@daily").unwrap_err(), @"it needs five fields: minute, hour, day, month, weekday");
         insta::assert_snapshot!(parse("61 * * * *").unwrap_err(), @"number out of bounds");
         insta::assert_snapshot!(parse("a b c d e").unwrap_err(), @"cronPattern contains illegal character 'A' in part 'A'");
         insta::assert_snapshot!(parse("*/0 * * * *").unwrap_err(), @"step cannot be zero");

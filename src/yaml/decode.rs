@@ -75,6 +75,8 @@ pub struct Located<T> {
     pub place: Place,
     /// For a literal block: line and column of its first character in the file.
     pub block: Option<(usize, usize)>,
+    /// How many characters stand before a text that is no block: 1 when it is quoted.
+    pub quote: usize,
 }
 
 impl<T> Located<T> {
@@ -87,7 +89,7 @@ impl<T> Located<T> {
             ),
             None if line <= 1 => (
                 self.place.line,
-                self.place.column + column.saturating_sub(1),
+                self.place.column + self.quote + column.saturating_sub(1),
             ),
             None => (self.place.line, self.place.column),
         };
@@ -105,6 +107,7 @@ impl<T> Located<T> {
             value: f(self.value),
             place: self.place,
             block: self.block,
+            quote: self.quote,
         }
     }
 }
@@ -119,14 +122,15 @@ impl<T> std::ops::Deref for Located<T> {
 
 impl<T: Decode> Decode for Located<T> {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
-        let block = match &node.kind {
-            Kind::Scalar(s) => s.block,
-            _ => None,
+        let (block, quote) = match &node.kind {
+            Kind::Scalar(s) => (s.block, usize::from(!s.plain)),
+            _ => (None, 0),
         };
         T::decode(node, cx).map(|value| Self {
             value,
             place: node.place.clone(),
             block,
+            quote,
         })
     }
 

@@ -1,0 +1,140 @@
+//! The policy file: the text that controls enforce, with its version, its date and its owner. What a
+//! policy allows as an exception is not read yet: a policy that says more than this is refused, so
+//! that no rule is believed to hold that nobody applies.
+
+use crate::{
+    catalog::{
+        frameworks::{self, Reference},
+        name::{Phrase, Slug},
+    },
+    model::{
+        id::PolicyId,
+        policy::{Policy, Provision, ProvisionRef},
+    },
+    record,
+    yaml::{
+        decode::{Cx, Decode, Located, scalar},
+        diagnostic::Diagnostic,
+        tree::Node,
+        values::Named,
+    },
+};
+
+record! {
+    /// One clause of a policy.
+    pub struct ProvisionFile {
+        /// A heading.
+        title: Phrase,
+        /// The wording, in Markdown.
+        text: Phrase,
+    }
+}
+
+record! {
+    /// A policy: the text that controls enforce.
+    pub struct PolicyFile {
+        /// The name by which controls refer to the policy.
+        id: Located<Slug>,
+        /// The version; every change of the text is a new one.
+        version: u32,
+        /// The day from which this version is in force.
+        effective: chrono::NaiveDate,
+        /// What the policy is about.
+        title: Phrase,
+        /// The policy lead: a person or a team.
+        owner: Located<Phrase>,
+        /// Where frameworks ask for the policy, `NAME:REF`.
+        frameworks: Vec<Located<Reference>> = Vec::new(),
+        /// The clauses by name.
+        provisions: Named<ProvisionFile>,
+    }
+    check(provisions_are_named)
+}
+
+fn provisions_are_named(policy: &PolicyFile, node: &Node, cx: &mut Cx) {
+    for (key, _) in policy.provisions.iter() {
+        cx.out
+            .extend(super::name::not_a_slug(&key.text, &key.place));
+    }
+    if policy.provisions.is_empty() {
+        let place = node.get("provisions").map_or(&node.place, |n| &n.place);
+        cx.out.push(
+            Diagnostic::error("TL0501", place, "the policy has no provision")
+                .help("a control refers to one clause: `policy: name#clause`"),
+        );
+    }
+    if policy.version == 0 {
+        let place = node.get("version").map_or(&node.place, |n| &n.place);
+        cx.out.push(Diagnostic::error(
+            "TL0502",
+            place,
+            "versions of a policy begin with 1",
+        ));
+    }
+}
+
+/// A policy with the places that only the rest of the catalog can judge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The policy.
+    pub policy: Policy,
+    /// Where its name stands.
+    pub id: Located<Slug>,
+    /// Who leads it, and where that stands.
+    pub owner: Located<String>,
+}
+
+impl PolicyFile {
+    /// The policy as the daemon's noun; unknown frameworks are warnings.
+    pub fn resolve(self, out: &mut Vec<Diagnostic>) -> Draft {
+        let owner = self.owner.map(|o| o.0);
+        let provisions = self.provisions.0.into_iter();
+        let policy = Policy {
+            id: PolicyId::new(&self.id.0),
+            version: self.version,
+            effective: self.effective,
+            title: self.title.0,
+            owner: owner.value.clone(),
+            frameworks: frameworks::resolve(&self.frameworks, out),
+            provisions: provisions
+                .map(|(key, provision)| Provision {
+                    id: key.text,
+                    title: provision.title.0,
+                    text: provision.text.0,
+                })
+                .collect(),
+        };
+        Draft {
+            policy,
+            id: self.id,
+            owner,
+        }
+    }
+}
+
+impl Decode for ProvisionRef {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let wanted = "`policy#provision`";
+        let text = &scalar(node, wanted, cx)?.text;
+        match text.split_once('#') {
+            Some((policy, provision)) if !policy.is_empty() && !provision.is_empty() => {
+                Some(Self {
+                    policy: PolicyId::new(policy),
+                    provision: provision.to_owned(),
+                })
+            }
+            _ => cx.wrong(
+                Diagnostic::error(
+                    "TL0212",
+                    &node.place,
+                    format!("`{text}` does not name a clause of a policy"),
+                )
+                .help("write the policy's name, `#`, and the clause: `nhi-credentials#rotation`"),
+            ),
+        }
+    }
+
+    fn schema(_: &mut serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
+        serde_json::json!({ "type": "string", "pattern": "^[^#]+#[^#]+$" })
+    }
+}
