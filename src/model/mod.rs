@@ -9,6 +9,7 @@ pub mod people;
 pub mod policy;
 pub mod run;
 pub mod share;
+pub mod size;
 pub mod snapshot;
 pub mod span;
 pub mod table;

@@ -3,5 +3,6 @@
 
 pub mod decode;
 pub mod diagnostic;
+pub mod tagged;
 pub mod tree;
 pub mod values;
