@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Result<Cron, String> {
         .build()
         .parse(text)
         .map_err(|error| {
-            let text = error.to_string();
+            let text = error.to_string().replace("CronPattern ", "it ");
             // The parser speaks of its own parts before it comes to the point.
             let point = text
                 .split_once(": ")
