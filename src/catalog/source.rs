@@ -22,7 +22,7 @@ use crate::{
     record,
     yaml::{
         decode::{Cx, Decode, Located},
-        diagnostic::{Diagnostic, Place, nearest},
+        diagnostic::{Diagnostic, Level, Place, nearest},
         tree::{Key, Kind, Node},
         values::Named,
     },
@@ -131,7 +131,8 @@ impl Source {
         connector: &Arc<Connector>,
         cx: &mut Cx,
     ) -> Option<Self> {
-        let before = cx.out.len();
+        let errors = |cx: &Cx| cx.out.iter().filter(|d| d.level == Level::Error).count();
+        let before = errors(cx);
         let settings = settings(key, &file, connector, cx);
         for (name, _) in file.datasets.iter() {
             if connector.dataset(&name.text).is_none() {
@@ -144,7 +145,7 @@ impl Source {
                 ));
             }
         }
-        (cx.out.len() == before).then(|| Self {
+        (errors(cx) == before).then(|| Self {
             id: SourceId::new(&key.text),
             place: key.place.clone(),
             connector: connector.clone(),
@@ -269,9 +270,11 @@ fn value(setting: &Setting, node: &Node, cx: &mut Cx) -> Option<SettingValue> {
             }
             SettingValue::Text(url.as_str().trim_end_matches('/').to_owned())
         }
-        SettingType::Text | SettingType::Path | SettingType::Secret => {
-            SettingValue::Text(String::decode(node, cx)?)
+        SettingType::Path => {
+            let path = std::path::PathBuf::decode(node, cx)?;
+            SettingValue::Text(path.to_string_lossy().into_owned())
         }
+        SettingType::Text | SettingType::Secret => SettingValue::Text(String::decode(node, cx)?),
     };
     let allowed = &setting.def.one_of;
     if let SettingValue::Text(text) = &value

@@ -128,7 +128,7 @@ pub fn framed(d: &Diagnostic, path: &Path, text: Option<&str>, colour: bool) -> 
                 .path(path.as_ref())
                 .annotation(AnnotationKind::Primary.span(span)),
         ),
-        None => Group::with_title(title).element(annotate_snippets::Origin::path(path.as_ref())),
+        None => Group::with_title(title).element(Origin::path(nowhere.as_str())),
     };
     if let Some(help) = &d.help {
         group = group.element(Frame::HELP.message(help.as_str()));
@@ -209,12 +209,12 @@ mod tests {
         ");
         insta::assert_snapshot!(show(&sample(99, 1, 1), Some(TEXT)), @"
         error[TL0103]: unknown key `owners`
-        --> controls/a.yaml
+        --> controls/a.yaml:99:1
          = help: did you mean `owner`?
         ");
         insta::assert_snapshot!(show(&sample(3, 1, 6), None), @"
         error[TL0103]: unknown key `owners`
-        --> controls/a.yaml
+        --> controls/a.yaml:3:1
          = help: did you mean `owner`?
         ");
         assert!(framed(&sample(3, 1, 6), Path::new("a"), Some(TEXT), true).contains("\u{1b}["));
@@ -235,7 +235,7 @@ mod tests {
         };
         let error = sample(1, 1, 1);
         assert_eq!(summary(&[]), None);
-        assert_eq!(summary(&[error.clone()]).unwrap(), "1 error");
+        assert_eq!(summary(std::slice::from_ref(&error)).unwrap(), "1 error");
         assert_eq!(
             summary(&[error.clone(), error, warning]).unwrap(),
             "2 errors, 1 warning"

@@ -14,6 +14,8 @@ use super::{
 pub struct Cx {
     /// What was found so far.
     pub out: Vec<Diagnostic>,
+    /// The folder that relative paths in the file start from; empty leaves them as they are.
+    pub root: std::path::PathBuf,
 }
 
 impl Cx {

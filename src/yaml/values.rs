@@ -83,7 +83,7 @@ parsed! {
 
 impl Decode for std::path::PathBuf {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
-        String::decode(node, cx).map(Into::into)
+        String::decode(node, cx).map(|path| cx.root.join(path))
     }
 
     fn schema(_: &mut serde_json::Map<String, Value>) -> Value {
