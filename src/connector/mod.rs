@@ -13,7 +13,9 @@
 
 pub mod columns;
 pub mod error;
+pub mod rows;
 pub mod settings;
+pub mod tls;
 
 use std::{
     collections::HashSet,
@@ -147,9 +149,9 @@ pub struct Asking<'a> {
 
 /// Where a kind hands its answers.
 pub trait Sink: Send {
-    /// Takes one answer. `beside` is what a kind adds to the parents of its rows. Gives the number of
-    /// rows in it; a document without rows where they should be is [`error::Error::Garbage`].
-    fn page(&mut self, document: &Value, beside: &[Parent]) -> Result<usize>;
+    /// Takes one answer. `beside` is what a kind adds to the parents of its rows (`aws`). A document
+    /// without rows where they should be is [`error::Error::Garbage`]; count them with [`rows::locate`].
+    fn page(&mut self, document: Value, beside: Vec<Parent>) -> Result<()>;
 }
 
 /// What a kind learnt while it read.
@@ -159,6 +161,9 @@ pub struct Read {
     pub total: Option<u64>,
     /// What the source says it left out.
     pub warnings: Vec<String>,
+    /// Whether a list took more than one answer without the source promising that they belong together:
+    /// then a row that moved meanwhile may have been missed.
+    pub drifts: bool,
     /// Whether the parent row vanished between list and read.
     pub gone: bool,
 }
