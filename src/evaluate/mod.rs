@@ -1,1 +1,22 @@
-//! SQL over evidence.
+//! SQL over evidence: outcomes, replay, queries, expressions over one row. All of it is SQL on Apache
+//! DataFusion, read-only by construction, with the clock stopped at an instant that the caller gives.
+//! Evidence that is missing, damaged or of another shape is an outcome and never an error, and never a pass.
+
+mod audit;
+mod check;
+mod json;
+mod param;
+mod parse;
+mod plan;
+mod predicate;
+mod problem;
+mod refuse;
+mod session;
+mod types;
+
+pub use check::{Checked, OutputColumn, Parts, check, check_view};
+pub use json::Mismatch;
+pub use parse::datasets_of;
+pub use predicate::{Predicate, PredicateError};
+pub use problem::{Part, SqlProblem};
+pub use session::Limits;
