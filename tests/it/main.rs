@@ -13,5 +13,6 @@
 )]
 
 mod architecture;
+mod library;
 mod requirements;
 mod systems;
