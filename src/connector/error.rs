@@ -100,6 +100,22 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A database cannot be read.
+    #[error(transparent)]
+    Sql(#[from] super::sql::Error),
+    /// A header, or the columns of a statement, do not have what the dataset needs.
+    #[error("{0}")]
+    Header(String),
+    /// A file is older than it may be.
+    #[error("{at} was last changed {age} ago; `max_age` is {allowed}")]
+    Stale {
+        /// The file.
+        at: String,
+        /// How long ago it was changed.
+        age: crate::model::span::Span,
+        /// What is allowed.
+        allowed: crate::model::span::Span,
+    },
     /// The source says that it left something out.
     #[error("{0}")]
     Incomplete(String),
@@ -112,15 +128,33 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// A file or a database that cannot be read, and why.
+    pub(super) fn input(
+        at: impl Into<String>,
+        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Input {
+            at: at.into(),
+            source: why.into(),
+        }
+    }
+
     /// Whether another try may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transport { .. } | Self::Timeout { .. })
+        match self {
+            Self::Transport { .. } | Self::Timeout { .. } => true,
+            Self::Sql(error) => error.is_transient(),
+            _ => false,
+        }
     }
 
     /// Why outcomes that need this evidence are not known.
     pub fn unknown(&self) -> Unknown {
         match self {
             Self::Timeout { .. } => Unknown::Timeout,
+            Self::Sql(error) => error.unknown(),
+            Self::Header(_) => Unknown::SchemaChanged,
+            Self::Stale { .. } => Unknown::Stale,
             Self::Secret(_) | Self::Refused { .. } => Unknown::Auth,
             Self::RateLimited { .. } => Unknown::RateLimited,
             Self::Blind(_) => Unknown::LostVisibility,

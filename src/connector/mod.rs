@@ -6,16 +6,27 @@
 //! A kind is a [`Reader`]: it reads *one* dataset for *one* parent row (or none), with its own retries
 //! and paging, and hands each answer as a JSON document to a [`Sink`]. The sink finds the rows in it
 //! (`rows:`), makes typed columns of them ([`columns::Shaper`]), and says how many there were. Kinds without
-//! documents (SQL, files) hand over arrays of row objects, about a thousand at a time.
+//! documents (SQL, sheets, separated values) hand over a header and flat rows.
 //!
 //! What a kind must tell: each request, page and byte to the [`Meter`]; a declared total and warnings
 //! in [`Read`]. What it must not do: drop a row, stop early without an error, or retry a whole dataset.
 
+pub mod cell;
+pub mod coerce;
 pub mod columns;
+mod documents;
 pub mod error;
+pub mod file;
+pub mod moment;
 pub mod rows;
+mod separated;
 pub mod settings;
+pub mod sql;
+#[cfg(test)]
+mod testing;
 pub mod tls;
+mod workbook;
+pub mod xml;
 
 use std::{
     collections::HashSet,
@@ -152,6 +163,13 @@ pub trait Sink: Send {
     /// Takes one answer. `beside` is what a kind adds to the parents of its rows (`aws`). A document
     /// without rows where they should be is [`error::Error::Garbage`]; count them with [`rows::locate`].
     fn page(&mut self, document: Value, beside: Vec<Parent>) -> Result<()>;
+
+    /// Takes the names of the columns of flat rows (a statement's, a sheet's), before the first of
+    /// them. Gives the places that are read; without a column that must be there it is [`error::Error::Header`].
+    fn header(&mut self, names: &[String]) -> Result<Vec<usize>>;
+
+    /// Takes one flat row: a value for each name of the header.
+    fn cells(&mut self, row: &[cell::Cell<'_>]) -> Result<()>;
 }
 
 /// What a kind learnt while it read.

@@ -89,6 +89,19 @@ impl Values {
         }
     }
 
+    /// Keeps the first `len` values.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Text(v) => v.truncate(len),
+            Self::Int(v) | Self::Timestamp(v) | Self::Duration(v) => v.truncate(len),
+            Self::Float(v) => v.truncate(len),
+            Self::Decimal(v) => v.truncate(len),
+            Self::Bool(v) => v.truncate(len),
+            Self::Date(v) => v.truncate(len),
+            Self::ListText(v) => v.truncate(len),
+        }
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -57,6 +57,8 @@ record! {
         pick: Option<Pick>,
         /// How a date or time is written, as in `strftime`: `%d.%m.%Y`.
         format: Option<String>,
+        /// What is between the items when a list comes as one text: `;`.
+        split: Option<String>,
         /// What it means.
         about: Option<String>,
     }
@@ -86,6 +88,8 @@ pub struct Column {
     pub pick: Option<Pick>,
     /// How a date or time is written.
     pub format: Option<String>,
+    /// What is between the items when a list comes as one text.
+    pub split: Option<String>,
     /// What it means.
     pub about: Option<String>,
 }
@@ -168,6 +172,7 @@ impl Column {
             json: long.parse.map(|Parse::Json| long.at),
             pick: long.pick,
             format: long.format,
+            split: long.split,
             about: long.about,
         }
     }
@@ -193,6 +198,7 @@ impl Decode for Column {
                 at: None,
                 pick: None,
                 format: None,
+                split: None,
                 about: None,
             };
             return Some(Self::of(&node.place, long));

@@ -5,6 +5,7 @@ use super::{
     template::{Fill, Template},
 };
 use crate::{
+    choice,
     model::{size::Size, span::Span},
     record, tagged,
 };
@@ -76,9 +77,23 @@ record! {
     pub struct Files {
         /// A path, or a pattern with `*`.
         path: Template,
+        /// Which of the files that fit are read: `all` for an export in parts, `newest` for one file per day.
+        take: Take = Take::All,
+        /// The folder that the files must be in, wherever links lead.
+        inside: Option<Template>,
         /// A file that was changed longer ago than this is unreadable, not unchanged.
         max_age: Option<Fill<Span>>,
         /// The longest file.
         max_size: Size = Size::mebibytes(256),
+    }
+}
+
+choice! {
+    /// Which of the files that fit a pattern are read.
+    pub enum Take {
+        /// Each of them.
+        All = "all",
+        /// The one that was changed last.
+        Newest = "newest",
     }
 }
