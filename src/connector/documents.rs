@@ -67,7 +67,7 @@ fn hand_over(batch: &mut Vec<Value>, sink: &mut dyn Sink) -> Result<()> {
         return Ok(());
     }
     let page = Value::Array(std::mem::take(batch));
-    sink.page(&page, &[]).map(|_| ())
+    sink.page(page, Vec::new())
 }
 
 /// What a body is that is not JSON, without repeating it.

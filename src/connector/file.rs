@@ -197,7 +197,7 @@ impl Reader for Folder {
                 Ask::Csv(csv) => separated::read(&bytes, csv, &at, sink)?,
                 Ask::Xlsx(xlsx) => workbook::read(&bytes, xlsx, &at, sink)?,
                 Ask::Json => {
-                    sink.page(&documents::json(&bytes, &at)?, &[])?;
+                    sink.page(documents::json(&bytes, &at)?, Vec::new())?;
                 }
                 Ask::Ndjson => documents::lines(&bytes, &at, ask.dataset.rows.absent, sink)?,
                 _ => {

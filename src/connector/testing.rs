@@ -18,11 +18,10 @@ pub(super) struct Kept {
 }
 
 impl Sink for Kept {
-    fn page(&mut self, document: &Value, _: &[Parent]) -> Result<usize> {
-        let rows = document.as_array().map_or(0, Vec::len);
-        self.documents += rows;
-        self.pages.push(document.clone());
-        Ok(rows)
+    fn page(&mut self, document: Value, _: Vec<Parent>) -> Result<()> {
+        self.documents += document.as_array().map_or(0, Vec::len);
+        self.pages.push(document);
+        Ok(())
     }
 
     fn header(&mut self, names: &[String]) -> Result<Vec<usize>> {
