@@ -335,30 +335,27 @@ fn inventory(
     let Some(keys) = inventory_keys(schema, subject) else {
         let wanted = subject.columns().count();
         let what = format!(
-            "`{name}` has the key ({}), and the subject `{subject}` has {wanted} column{}",
+            "`{name}` has the key ({}), and the subject `{subject}` has {wanted} other column{}",
             schema.key.join(", "),
             if wanted == 1 { "" } else { "s" },
         );
-        return Some(problem(what).help("an inventory is keyed like the subject"));
+        return Some(
+            problem(what).help("an inventory has the columns of the subject, or is keyed like it"),
+        );
     };
     keys.iter()
         .find(|k| !schema.column(k).is_some_and(|c| can_name(c.ty)))
         .map(|k| problem(format!("`{k}` of `{name}` cannot name a subject")))
 }
 
-/// The key columns of an inventory in the order of the subject's columns: by name where all names agree, by
-/// place otherwise. Nothing when their number differs.
+/// The columns by which an inventory knows a subject, in the order of the subject's columns: those of the same names
+/// where it has them all, its key otherwise. Nothing when neither fits.
 pub(super) fn inventory_keys(schema: &Schema, subject: &SubjectTemplate) -> Option<Vec<String>> {
-    let wanted: Vec<&str> = subject.columns().collect();
-    if wanted.len() != schema.key.len() {
-        return None;
+    let wanted: Vec<String> = subject.columns().map(str::to_owned).collect();
+    if wanted.iter().all(|w| schema.column(w).is_some()) {
+        return Some(wanted);
     }
-    let by_name = wanted.iter().all(|w| schema.key.iter().any(|k| k == w));
-    Some(if by_name {
-        wanted.into_iter().map(str::to_owned).collect()
-    } else {
-        schema.key.clone()
-    })
+    (wanted.len() == schema.key.len()).then(|| schema.key.clone())
 }
 
 /// An instant for plans that are never run.

@@ -228,10 +228,10 @@ fn every_mistake_of_both_parts_is_reported_at_once() {
 }
 
 #[test]
-fn an_inventory_is_keyed_like_the_subject() {
-    let subject: SubjectTemplate = "aws/secret/{name}".parse().unwrap();
+fn an_inventory_knows_the_subject_by_name_or_by_key() {
     let (params, schemas) = (params(), schemas());
-    let say = |inventory: DatasetName| {
+    let say = |subject: &str, inventory: DatasetName| {
+        let subject: SubjectTemplate = subject.parse().unwrap();
         let parts = Parts {
             evidence: ALL,
             fails_when: "true",
@@ -246,9 +246,13 @@ fn an_inventory_is_keyed_like_the_subject() {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    assert_eq!(say(DatasetName::new("aws", "secrets")), "");
-    insta::assert_snapshot!(say(DatasetName::new("my-source", "models")), @"`my-source.models` has the key (name, version), and the subject `aws/secret/{name}` has 1 column; an inventory is keyed like the subject");
-    insta::assert_snapshot!(say(DatasetName::new("aws", "secret")), @"unknown dataset `aws.secret`; did you mean `aws.secrets`?");
+    let by_name = "aws/secret/{name}";
+    assert_eq!(say(by_name, DatasetName::new("aws", "secrets")), "");
+    assert_eq!(say(by_name, DatasetName::new("my-source", "models")), "");
+    let by_place = "aws/secret/{version}";
+    assert_eq!(say(by_place, DatasetName::new("aws", "secrets")), "");
+    insta::assert_snapshot!(say("aws/secret/{public}", DatasetName::new("my-source", "models")), @"`my-source.models` has the key (name, version), and the subject `aws/secret/{public}` has 1 other column; an inventory has the columns of the subject, or is keyed like it");
+    insta::assert_snapshot!(say(by_name, DatasetName::new("aws", "secret")), @"unknown dataset `aws.secret`; did you mean `aws.secrets`?");
 }
 
 #[test]
