@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     id::{ControlId, ExceptionId, FindingKey, RunId, SubjectId},
-    outcome::{Authority, Observed, Row, Unknown},
+    outcome::{Authority, Observed, Outcome, Row, Unknown},
     policy::Severity,
 };
 use crate::choice;
@@ -82,7 +82,7 @@ pub struct State {
     pub resolved_at: Option<DateTime<Utc>>,
     /// Since when nothing is known.
     pub unverified_since: Option<DateTime<Utc>>,
-    /// Why nothing is known.
+    /// Why nothing was known then.
     pub unverified: Option<Unknown>,
     /// Complete runs in a row in which the subject was not seen, counted up to 3.
     pub absences: u32,
@@ -123,6 +123,16 @@ pub enum Observation {
     Unknown(Unknown),
     /// It is no longer there.
     Left(Authority),
+}
+
+impl From<Outcome> for Observation {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Pass => Self::Pass,
+            Outcome::Fail => Self::Fail,
+            Outcome::Unknown(why) => Self::Unknown(why),
+        }
+    }
 }
 
 choice! {

@@ -14,5 +14,6 @@
 
 mod architecture;
 mod library;
+mod lifecycle;
 mod requirements;
 mod systems;
