@@ -88,9 +88,9 @@ pub fn why(error: &io::Error) -> String {
     let text = error.to_string();
     let words = text.split(" (os error").next().unwrap_or_default();
     let mut chars = words.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |c| c.to_lowercase().collect::<String>() + chars.as_str())
+    chars.next().map_or_else(String::new, |c| {
+        c.to_lowercase().collect::<String>() + chars.as_str()
+    })
 }
 
 fn gather(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, out: &mut Vec<Diagnostic>) {

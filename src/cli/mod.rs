@@ -1,4 +1,6 @@
 //! The command line.
 
 pub mod diagnostics;
+pub mod explain_code;
 pub mod out;
+pub mod schema;

@@ -13,7 +13,9 @@
 )]
 
 mod architecture;
+mod catalog;
 mod library;
 mod lifecycle;
 mod requirements;
+mod schemas;
 mod systems;

@@ -107,7 +107,9 @@ record! {
         environment: Option<Located<Column>>,
         /// How sensitive its data is.
         data_class: Option<Located<Column>>,
-        /// What kind of model it is.
+        /// Which model it is or serves.
+        model: Option<Located<Column>>,
+        /// What kind of model that is.
         model_family: Option<Located<Column>>,
         /// Who runs it.
         team: Option<Located<Column>>,
@@ -124,6 +126,7 @@ impl Facts {
             ("region", &self.region),
             ("environment", &self.environment),
             ("data_class", &self.data_class),
+            ("model", &self.model),
             ("model_family", &self.model_family),
             ("team", &self.team),
             ("department", &self.department),
