@@ -17,7 +17,9 @@ pub mod columns;
 mod documents;
 pub mod error;
 pub mod file;
+pub mod http;
 pub mod moment;
+pub mod redact;
 pub mod rows;
 mod separated;
 pub mod settings;
@@ -41,13 +43,17 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use self::{error::Result, settings::Parent};
+use self::{
+    error::Result,
+    http::{auth::Sessions, tape::Tape},
+    settings::Parent,
+};
 use crate::{
     catalog::{
         connector::{Dataset, dataset::ConfirmGone, http::Probe},
         source::Source,
     },
-    clock::Clock,
+    clock::SharedClock,
     model::{
         id::{DatasetName, Sha},
         outcome::Unknown,
@@ -66,7 +72,11 @@ pub struct Request<'a> {
     /// What was collected before.
     pub last: &'a dyn Last,
     /// For the times of the collection.
-    pub clock: &'a dyn Clock,
+    pub clock: SharedClock,
+    /// Where tokens are kept between collections.
+    pub sessions: &'a Sessions,
+    /// Whether the collection is recorded, or read from a recording.
+    pub tape: &'a Tape,
     /// Ends the collection early.
     pub cancel: CancellationToken,
     /// Who is told how far it is.
@@ -170,6 +180,9 @@ pub trait Sink: Send {
 
     /// Takes one flat row: a value for each name of the header.
     fn cells(&mut self, row: &[cell::Cell<'_>]) -> Result<()>;
+
+    /// Forgets every page of this read: the list is begun again.
+    fn restart(&mut self);
 }
 
 /// What a kind learnt while it read.

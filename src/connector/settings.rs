@@ -63,6 +63,11 @@ impl Settings {
         Ok(Self { plain, secret })
     }
 
+    /// The secrets, for whoever must keep them out of what is shown.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        self.secret.values().cloned().collect()
+    }
+
     /// Whether a setting has a value.
     pub fn has(&self, name: &str) -> bool {
         self.plain.contains_key(name) || self.secret.contains_key(name)

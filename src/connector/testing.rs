@@ -40,4 +40,8 @@ impl Sink for Kept {
         self.rows.push(row.iter().map(text).collect());
         Ok(())
     }
+
+    fn restart(&mut self) {
+        *self = Self::default();
+    }
 }

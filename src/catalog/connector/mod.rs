@@ -296,6 +296,20 @@ impl Dataset {
     }
 }
 
+impl ConfirmGone {
+    /// The request that asks for one row.
+    pub fn ask(&self) -> HttpAsk {
+        HttpAsk {
+            method: Method::Get,
+            path: self.get.clone(),
+            query: resolve::pairs(&self.query),
+            headers: Vec::new(),
+            body: None,
+            format: Format::Json,
+        }
+    }
+}
+
 impl Probe {
     /// The request that the probe sends.
     pub fn ask(&self) -> Option<HttpAsk> {
