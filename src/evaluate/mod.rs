@@ -4,19 +4,19 @@
 
 mod audit;
 mod check;
-mod json;
 mod param;
 mod parse;
 mod plan;
 mod predicate;
 mod problem;
 mod refuse;
+mod rows;
 mod session;
 mod types;
 
 pub use check::{Checked, OutputColumn, Parts, check, check_view};
-pub use json::Mismatch;
 pub use parse::datasets_of;
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Part, SqlProblem};
+pub use rows::Mismatch;
 pub use session::Limits;

@@ -18,9 +18,9 @@ use datafusion::{
 };
 
 use super::{
-    json, plan,
+    plan,
     problem::{Part, SqlProblem, code},
-    session,
+    rows, session,
     types::Class,
 };
 use crate::{
@@ -46,7 +46,7 @@ pub struct Predicate {
 pub enum PredicateError {
     /// A value of the row is not of its column's type.
     #[error(transparent)]
-    Row(#[from] json::Mismatch),
+    Row(#[from] rows::Mismatch),
     /// The condition cannot be computed for these values.
     #[error("`{text}` cannot be computed: {why}")]
     Value {
@@ -149,8 +149,8 @@ impl Predicate {
             text: self.text.clone(),
             why,
         };
-        let table = json::table(&self.columns, &[seen])?;
-        let batch = json::batch(&self.schema, &table).map_err(|e| fail(e.to_string()))?;
+        let table = rows::table(&self.columns, &[seen])?;
+        let batch = rows::batch(&self.schema, &table).map_err(|e| fail(e.to_string()))?;
         let truth = self
             .expr
             .evaluate(&batch)
