@@ -15,7 +15,7 @@ import boto3
 url, out = sys.argv[1:3]
 os.makedirs(out, exist_ok=True)
 METADATA = [
-    "iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:ListUserTags", "iam:ListUsers",
+    "iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:GetUser", "iam:ListUsers",
     "sagemaker:Describe*", "sagemaker:List*",
     "secretsmanager:DescribeSecret", "secretsmanager:ListSecrets",
     "sts:AssumeRole", "sts:GetCallerIdentity",
