@@ -153,7 +153,7 @@ fn instant(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// "324 days ago", "in 5 hours", "just now". Days are not rounded into months: people count days.
-fn distance(passed: TimeDelta) -> String {
+pub fn distance(passed: TimeDelta) -> String {
     let minutes = passed.num_minutes().abs();
     let (count, unit) = match minutes {
         0 => return "just now".to_owned(),

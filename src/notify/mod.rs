@@ -1,1 +1,20 @@
-//! What is owed to whom.
+//! What is owed to whom, in what words, over which channel.
+
+pub mod alert;
+pub mod alertmanager;
+pub mod bundle;
+pub mod email;
+pub mod error;
+pub mod facts;
+pub mod group;
+mod http;
+pub mod net;
+pub mod options;
+pub mod pagerduty;
+pub mod period;
+pub mod retry;
+pub mod signature;
+pub mod slack;
+pub mod templates;
+pub mod text;
+pub mod webhook;
