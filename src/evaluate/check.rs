@@ -24,7 +24,7 @@ use crate::{
     model::{
         control::{Param, SubjectTemplate},
         id::DatasetName,
-        table::{ColumnType, Schema},
+        table::{ColumnDef, ColumnType, Schema},
     },
 };
 
@@ -113,20 +113,85 @@ pub fn check_view(
     declared: &Schema,
     schemas: &BTreeMap<DatasetName, Schema>,
 ) -> Vec<SqlProblem> {
-    let planned = plan::read_query(Part::View, sql, &BTreeMap::new()).and_then(|query| {
-        let datasets = parse::datasets(Part::View, &query, Some(source)).map_err(|p| vec![p])?;
-        let problems = unknown(Part::View, &query, &datasets, schemas, Some(source));
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let tables = tables(schemas, &datasets);
-        let state = session::within(&session::at(session::bare(), &tables, some_time()), source);
-        plan_now(&state, Part::View, query).map_err(|p| vec![p])
-    });
-    match planned {
+    match plan_view(source, sql, schemas) {
         Err(problems) => problems,
         Ok(plan) => compare(declared, &columns(&plan)),
     }
+}
+
+/// What a view promises: the columns that its query gives, and the key that its connector says.
+///
+/// # Errors
+/// Every mistake in the query, a column of a type that no dataset has, a key that does not come out.
+pub fn view_schema(
+    source: &str,
+    sql: &str,
+    key: &[String],
+    schemas: &BTreeMap<DatasetName, Schema>,
+) -> Result<Schema, Vec<SqlProblem>> {
+    let plan = plan_view(source, sql, schemas)?;
+    let given = columns(&plan);
+    let problem = |what: String| SqlProblem::new(code::OUTPUT, Part::View, what);
+    let mut problems = Vec::new();
+    let mut defs = Vec::new();
+    for column in &given {
+        match column.ty {
+            Some(ty) => defs.push(ColumnDef {
+                name: column.name.clone(),
+                ty,
+                nullable: column.nullable,
+            }),
+            None => problems.push(
+                problem(format!(
+                    "the view gives `{}` as a type that no dataset has",
+                    column.name
+                ))
+                .help("CAST it to text, a number, a truth value or a time"),
+            ),
+        }
+    }
+    for name in key.iter().filter(|k| !given.iter().any(|g| g.name == **k)) {
+        problems.push(
+            problem(format!("the view does not give its key `{name}`")).nearest(
+                name,
+                "columns",
+                given.iter().map(|g| g.name.as_str()),
+            ),
+        );
+    }
+    if problems.is_empty() {
+        Ok(Schema {
+            columns: defs,
+            key: key.to_vec(),
+        })
+    } else {
+        Err(problems)
+    }
+}
+
+/// The datasets of its own source that a view reads, sorted.
+///
+/// # Errors
+/// The text is not one query, or reads something that is not of this source.
+pub fn datasets_of_view(source: &str, sql: &str) -> Result<Vec<DatasetName>, SqlProblem> {
+    let query = parse::query(Part::View, sql)?;
+    parse::datasets(Part::View, &query, Some(source))
+}
+
+fn plan_view(
+    source: &str,
+    sql: &str,
+    schemas: &BTreeMap<DatasetName, Schema>,
+) -> Result<LogicalPlan, Vec<SqlProblem>> {
+    let query = plan::read_query(Part::View, sql, &BTreeMap::new())?;
+    let datasets = parse::datasets(Part::View, &query, Some(source)).map_err(|p| vec![p])?;
+    let problems = unknown(Part::View, &query, &datasets, schemas, Some(source));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let tables = tables(schemas, &datasets);
+    let state = session::within(&session::at(session::bare(), &tables, some_time()), source);
+    plan_now(&state, Part::View, query).map_err(|p| vec![p])
 }
 
 /// Whether the columns that a view gives are those that it declares.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checked, Parts, check, check_view};
+use super::{Checked, Parts, check, check_view, datasets_of_view, view_schema};
 use crate::model::{
     control::{Param, SubjectTemplate},
     id::DatasetName,
@@ -272,4 +272,31 @@ fn a_view_reads_its_own_source_and_gives_what_it_declares() {
     insta::assert_snapshot!(say("SELECT name, score AS n FROM secrets"), @"the view gives `n` as float, and int is declared");
     insta::assert_snapshot!(say("SELECT name FROM secrets"), @"the view does not give the column `n`; known columns: name");
     insta::assert_snapshot!(say("SELECT name FROM secrts"), @"line 1, column 18: unknown dataset `secrts`; did you mean `secrets`?");
+}
+
+#[test]
+fn a_view_promises_what_its_query_gives() {
+    let of = |sql: &str, key: &[&str]| {
+        let key: Vec<String> = key.iter().map(ToString::to_string).collect();
+        view_schema("aws", sql, &key, &schemas()).map_err(|problems| {
+            let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            said.join("\n")
+        })
+    };
+    let sql = "SELECT s.name, count(*) AS n, max(s.last_rotated_at) AS newest FROM secrets s GROUP BY s.name";
+    let schema = of(sql, &["name"]).unwrap();
+    let columns: Vec<String> = schema
+        .columns
+        .iter()
+        .map(|c| format!("{} {}", c.name, c.ty))
+        .collect();
+    assert_eq!(columns, ["name text", "n int", "newest timestamp"]);
+    assert_eq!(schema.key, ["name"]);
+    assert_eq!(
+        datasets_of_view("aws", sql).unwrap(),
+        [DatasetName::new("aws", "secrets")]
+    );
+    insta::assert_snapshot!(of("SELECT name FROM secrets", &["nam"]).unwrap_err(), @"the view does not give its key `nam`; did you mean `name`?");
+    insta::assert_snapshot!(of("SELECT named FROM secrets", &[]).unwrap_err(), @"line 1, column 8: unknown column `named`; did you mean `name`?");
+    insta::assert_snapshot!(of("SELECT make_array(1) AS x FROM secrets", &[]).unwrap_err(), @"the view gives `x` as a type that no dataset has; CAST it to text, a number, a truth value or a time");
 }

@@ -14,7 +14,7 @@ mod rows;
 mod session;
 mod types;
 
-pub use check::{Checked, OutputColumn, Parts, check, check_view};
+pub use check::{Checked, OutputColumn, Parts, check, check_view, datasets_of_view, view_schema};
 pub use parse::datasets_of;
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Part, SqlProblem};
