@@ -7,6 +7,7 @@ pub mod notice;
 pub mod outcome;
 pub mod people;
 pub mod policy;
+pub mod remark;
 pub mod run;
 pub mod share;
 pub mod size;

@@ -18,4 +18,5 @@ mod library;
 mod lifecycle;
 mod requirements;
 mod schemas;
+mod store;
 mod systems;

@@ -1,0 +1,39 @@
+//! Facts about this database, by name. Holds nothing that belongs to a table of its own.
+
+use super::{Tx, error::Result};
+
+/// The id of this installation, made at the first start; the same for all replicas.
+pub const INSTANCE: &str = "instance";
+
+/// When a daemon was last alive, as RFC 3339.
+pub const HEARTBEAT: &str = "heartbeat";
+
+/// The digest of the configuration that was loaded last.
+pub const CONFIG: &str = "config";
+
+/// The value under a name.
+pub async fn get(tx: &mut Tx, key: &str) -> Result<Option<String>> {
+    let sql = "select value from meta where key = $1";
+    Ok(on!(tx, c => sqlx::query_scalar(sql).bind(key).fetch_optional(c).await)?)
+}
+
+/// Puts a value under a name.
+pub async fn set(tx: &mut Tx, key: &str, value: &str) -> Result<()> {
+    let sql = "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
+    change!(tx, sqlx::query(sql).bind(key).bind(value));
+    Ok(())
+}
+
+/// The value under a name; `fresh` becomes it when there is none. Of several replicas that start
+/// together, all get the same.
+pub async fn get_or_set(tx: &mut Tx, key: &str, fresh: &str) -> Result<String> {
+    let sql = "insert into meta (key, value) values ($1, $2) on conflict (key) do nothing";
+    change!(tx, sqlx::query(sql).bind(key).bind(fresh));
+    Ok(get(tx, key).await?.unwrap_or_else(|| fresh.to_owned()))
+}
+
+/// Every fact, by name.
+pub async fn all(tx: &mut Tx) -> Result<Vec<(String, String)>> {
+    let sql = "select key, value from meta order by key";
+    Ok(on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?)
+}
