@@ -13,12 +13,17 @@
 
 pub mod cell;
 pub mod coerce;
+mod collect;
 pub mod columns;
+pub mod complete;
+pub mod content;
 mod documents;
 pub mod error;
 pub mod file;
 pub mod http;
+mod intake;
 pub mod moment;
+mod pass;
 pub mod redact;
 pub mod rows;
 mod separated;
@@ -44,13 +49,17 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    error::Result,
-    http::{auth::Sessions, tape::Tape},
-    settings::Parent,
+    error::{Error, Result},
+    file::Folder,
+    http::{Http, Means, auth::Sessions, tape::Tape},
+    settings::{Parent, Settings},
+    sql::Database,
 };
+
+pub use self::collect::collect;
 use crate::{
     catalog::{
-        connector::{Dataset, dataset::ConfirmGone, http::Probe},
+        connector::{Dataset, Kind, dataset::ConfirmGone, http::Probe},
         source::Source,
     },
     clock::SharedClock,
@@ -98,8 +107,8 @@ pub trait Last: Send + Sync {
 
 /// Who is told how far a collection is.
 pub trait Progress: Send + Sync {
-    /// So many rows of a dataset were read; the total if the source says it.
-    fn rows(&self, dataset: &str, rows: u64, total: Option<u64>);
+    /// So many rows of a dataset were read so far.
+    fn rows(&self, dataset: &str, rows: u64);
 }
 
 /// One collection of one dataset: rows, and whether they are all there.
@@ -133,6 +142,26 @@ pub struct Collection {
     pub identity: Option<String>,
     /// Ids that the source gave to our requests.
     pub request_ids: Vec<String>,
+}
+
+/// Makes ready to read a source: reads its secrets, checks its address.
+fn open(request: &Request<'_>) -> Result<Box<dyn Reader>> {
+    let source = request.source;
+    let means = Means {
+        sessions: request.sessions,
+        tape: request.tape,
+        clock: &request.clock,
+    };
+    Ok(match &source.connector.kind {
+        Kind::Http(http) => Box::new(Http::open(http, source, means)?),
+        Kind::Sql(sql) => Box::new(Database::new(source, sql, &Settings::read(source)?)?),
+        Kind::File(files) => Box::new(Folder::new(
+            files,
+            &Settings::read(source)?,
+            request.clock.now(),
+        )?),
+        Kind::Aws(_) => return Err(Error::Settings("`aws` is not read yet".to_owned())),
+    })
 }
 
 /// How one kind reads.
@@ -205,6 +234,7 @@ pub struct Meter {
     pages: AtomicU64,
     requests: AtomicU64,
     bytes: AtomicU64,
+    gone: AtomicU64,
     ids: Mutex<Vec<String>>,
 }
 
@@ -227,6 +257,11 @@ impl Meter {
         self.bytes.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// A parent row vanished between list and read.
+    pub fn gone(&self) {
+        self.gone.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The source gave our request an id.
     pub fn id(&self, id: &str) {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,7 +276,8 @@ impl Meter {
             pages: self.pages.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
-            ..Effort::default()
+            gone: self.gone.load(Ordering::Relaxed),
+            duplicates: 0,
         }
     }
 
