@@ -8,6 +8,9 @@ pub enum Error {
     /// A secret cannot be read.
     #[error("a secret cannot be read")]
     Secret(#[from] secret::Error),
+    /// There are no keys to sign a request with, or they cannot be used.
+    #[error("{0}")]
+    Keys(String),
     /// What the source's settings and the connector make together cannot be asked.
     #[error("{0}")]
     Settings(String),
@@ -155,7 +158,7 @@ impl Error {
             Self::Sql(error) => error.unknown(),
             Self::Header(_) => Unknown::SchemaChanged,
             Self::Stale { .. } => Unknown::Stale,
-            Self::Secret(_) | Self::Refused { .. } => Unknown::Auth,
+            Self::Secret(_) | Self::Keys(_) | Self::Refused { .. } => Unknown::Auth,
             Self::RateLimited { .. } => Unknown::RateLimited,
             Self::Blind(_) => Unknown::LostVisibility,
             Self::Paging { .. } | Self::Incomplete(_) => Unknown::Incomplete,

@@ -11,6 +11,7 @@
 //! What a kind must tell: each request, page and byte to the [`Meter`]; a declared total and warnings
 //! in [`Read`]. What it must not do: drop a row, stop early without an error, or retry a whole dataset.
 
+pub mod aws;
 pub mod cell;
 pub mod coerce;
 mod collect;

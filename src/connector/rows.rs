@@ -60,7 +60,10 @@ pub fn locate<'v>(rows: &Rows, document: &'v Value) -> Result<Located<'v>, Strin
             .map_or_else(|| "the answer".to_owned(), |p| format!("`{p}`"))
     };
     match found {
-        Found::One(Value::Array(list)) if !rows.entries => Ok(Located::List(list)),
+        Found::One(Value::Array(list)) if !rows.entries && !rows.one => Ok(Located::List(list)),
+        Found::One(row @ Value::Object(_)) if rows.one => {
+            Ok(Located::Loose(vec![std::borrow::Cow::Borrowed(row)]))
+        }
         Found::One(Value::Object(members)) if rows.entries => {
             let entry = |(key, value): (&String, &Value)| {
                 let members = [
@@ -80,7 +83,11 @@ pub fn locate<'v>(rows: &Rows, document: &'v Value) -> Result<Located<'v>, Strin
             "{} is {}, not {}",
             at(),
             noun(other),
-            if rows.entries { "an object" } else { "a list" }
+            if rows.entries || rows.one {
+                "an object"
+            } else {
+                "a list"
+            }
         )),
         Found::Many(many) => Ok(Located::Loose(
             many.into_iter().map(std::borrow::Cow::Borrowed).collect(),
@@ -125,6 +132,23 @@ mod tests {
             at: Some(Path::parse(at).unwrap()),
             ..Rows::default()
         }
+    }
+
+    #[test]
+    fn one_object_may_be_the_only_row() {
+        let rows = Rows {
+            one: true,
+            ..rows("user")
+        };
+        let answer = json!({ "user": { "name": "a" } });
+        let found = locate(&rows, &answer).unwrap();
+        assert_eq!(found.last(), Some(&json!({ "name": "a" })));
+        let wrong = |answer: Value| locate(&rows, &answer).unwrap_err();
+        assert_eq!(
+            wrong(json!({ "user": [] })),
+            "`user` is a list, not an object"
+        );
+        assert_eq!(wrong(json!({})), "there is nothing at `user`");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     record,
     yaml::{
         decode::{Cx, Decode, Fields, Located},
+        diagnostic::Diagnostic,
         tree::{Kind, Node},
         values::Named,
     },
@@ -160,6 +161,17 @@ record! {
         unnest: Option<Path>,
         /// Whether `at` leads to an object whose members are the rows, each as `{key, value}`.
         entries: bool = false,
+        /// Whether `at` leads to one object that is the only row, as in an answer about one thing.
+        one: bool = false,
+    }
+    check(one_shape)
+}
+
+fn one_shape(rows: &Rows, node: &Node, cx: &mut Cx) {
+    if rows.entries && rows.one {
+        let what = "an object is one row, or its members are rows, not both";
+        let d = Diagnostic::error("TL0405", &node.place, what);
+        cx.out.push(d.help("keep `one:` or `entries:`"));
     }
 }
 
@@ -170,6 +182,7 @@ impl Default for Rows {
             absent: Absent::Error,
             unnest: None,
             entries: false,
+            one: false,
         }
     }
 }

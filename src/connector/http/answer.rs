@@ -44,7 +44,7 @@ const REQUEST_IDS: &[&str] = &[
 ];
 
 /// How much of an error's body is shown.
-const HINT: usize = 200;
+pub const HINT: usize = 200;
 
 /// Says what an answer means: first what the connector maps, then what HTTP says.
 pub fn judge(answer: &Answer, responses: &[(String, Answers)], retry: &Retry) -> Verdict {

@@ -334,6 +334,7 @@ fn posted(url: &Url, form: &[(&'static str, SecretString)]) -> Outgoing {
         url: url.clone(),
         headers,
         body: Some(Bytes::from(body.finish())),
+        name: None,
     }
 }
 

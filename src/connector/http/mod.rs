@@ -170,6 +170,7 @@ impl Http {
             url,
             headers,
             body: body.map(|b| b.to_string().into()),
+            name: None,
         };
         self.wire
             .send(
@@ -298,7 +299,7 @@ impl Reader for Http {
 }
 
 /// What a source says that it left out, if it says anything.
-fn warning(value: &Value, scrub: &Scrub) -> Option<String> {
+pub(super) fn warning(value: &Value, scrub: &Scrub) -> Option<String> {
     let said = match value {
         Value::Null | Value::Bool(false) => return None,
         Value::Array(items) if items.is_empty() => return None,

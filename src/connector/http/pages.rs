@@ -145,7 +145,14 @@ impl<'p> Pages<'p> {
                 let Some(token) = token(&cursor.from, seen.document)? else {
                     return Ok(None);
                 };
-                set(&mut turn, Some(&cursor.to), &token);
+                match &cursor.to {
+                    // A token goes back as what it came as: some services take no number for a text.
+                    Target::Body(path) => {
+                        let as_it_came = cursor.from.first(seen.document).cloned();
+                        turn.body.extend(as_it_came.map(|v| (path.clone(), v)));
+                    }
+                    to => set(&mut turn, Some(to), &token),
+                }
                 token
             }
             Style::LinkHeader => {
@@ -419,6 +426,21 @@ mod tests {
                 .next(&json!({ "next": {} }), 1)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_token_in_a_body_goes_back_as_what_it_came_as() {
+        let page = page("cursor: { from: next, to: body.token }");
+        for token in [json!("10"), json!(10)] {
+            let turn = Pages::new(&page).next(Seen {
+                document: &json!({ "next": token }),
+                headers: &HeaderMap::new(),
+                url: &Url::parse("https://a.test/").unwrap(),
+                rows: 1,
+                last: None,
+            });
+            assert_eq!(turn.unwrap().unwrap().body, [("token".to_owned(), token)]);
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// Body.
     pub body: Option<Bytes>,
+    /// What it is called in messages, where its address says too little.
+    pub name: Option<String>,
 }
 
 impl std::fmt::Debug for Outgoing {
@@ -60,6 +62,7 @@ impl Outgoing {
             url,
             headers: HeaderMap::new(),
             body: None,
+            name: None,
         }
     }
 
@@ -74,11 +77,15 @@ impl Outgoing {
             url,
             headers,
             body: Some(body.to_string().into()),
+            name: None,
         }
     }
 
-    /// Method and address without query, for messages.
+    /// Its name, or method and address without query, for messages.
     pub fn at(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let port = self
             .url
             .port()
@@ -135,6 +142,22 @@ pub trait Signer: Send + Sync {
     async fn forget(&self) -> bool {
         false
     }
+
+    /// What the system itself says is wrong, where its answers say more than their status does.
+    fn fault(&self, _: &Answer) -> Option<Fault> {
+        None
+    }
+}
+
+/// What a system says is wrong, in its own dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What the answer means, where that is not what its status means.
+    pub verdict: Option<Verdict>,
+    /// Whether who we are was right and has run out.
+    pub expired: bool,
+    /// What it says, for people.
+    pub said: String,
 }
 
 /// Signs nothing.
@@ -205,19 +228,19 @@ impl Wire {
             let pause = match self.once(request, how).await {
                 Err(error) if error.is_transient() && !last => self.backoff(attempt),
                 Err(error) => return Err(error),
-                Ok(answer) => match answer::judge(&answer, how.responses, &self.limits.retry) {
+                Ok(answer) => match self.meaning(&answer, how) {
                     Verdict::Ok => return Ok(Answered::Ok(Box::new(answer))),
                     Verdict::Empty => return Ok(Answered::Empty),
                     Verdict::Gone => return Ok(Answered::Gone),
                     Verdict::Refused
-                        if answer.status == 401 && !renewed && how.signer.forget().await =>
+                        if !renewed && is_about_us(&answer, how) && how.signer.forget().await =>
                     {
                         renewed = true;
                         attempt -= 1;
                         Duration::ZERO
                     }
-                    Verdict::Refused => return Err(self.refused(&answer)),
-                    Verdict::Fail => return Err(self.failed(&answer)),
+                    Verdict::Refused => return Err(self.refused(&answer, how)),
+                    Verdict::Fail => return Err(self.failed(&answer, how)),
                     Verdict::Again(Some(asked)) if asked > self.limits.retry.max_wait => {
                         return Err(Error::RateLimited {
                             at: answer.at,
@@ -225,13 +248,26 @@ impl Wire {
                             allowed: self.limits.retry.max_wait,
                         });
                     }
-                    Verdict::Again(_) if last => return Err(self.failed(&answer)),
+                    Verdict::Again(_) if last => return Err(self.failed(&answer, how)),
                     Verdict::Again(asked) => {
                         asked.map_or_else(|| self.backoff(attempt), Span::to_std)
                     }
                 },
             };
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// What an answer means: as the connector maps it, else as the system says it, else as HTTP does.
+    fn meaning(&self, answer: &Answer, how: Handling<'_>) -> Verdict {
+        let plain = answer::judge(answer, how.responses, &self.limits.retry);
+        if matches!(plain, Verdict::Ok | Verdict::Empty | Verdict::Gone) {
+            return plain;
+        }
+        match (plain, how.signer.fault(answer).and_then(|f| f.verdict)) {
+            (Verdict::Again(asked), Some(Verdict::Again(_))) => Verdict::Again(asked),
+            (_, Some(own)) => own,
+            (plain, None) => plain,
         }
     }
 
@@ -279,7 +315,7 @@ impl Wire {
                 });
             }
             if hop.method != Method::Get {
-                return Err(self.failed(&answer));
+                return Err(self.failed(&answer, how));
             }
             hop.url = to;
         }
@@ -319,19 +355,26 @@ impl Wire {
             .mul_f64(0.5 + rand::random::<f64>() / 2.0)
     }
 
-    fn refused(&self, answer: &Answer) -> Error {
-        Error::Refused {
-            at: answer.at.clone(),
-            status: answer.status,
-            hint: answer::hint(answer, &self.scrub),
+    fn hint(&self, answer: &Answer, how: Handling<'_>) -> String {
+        match how.signer.fault(answer) {
+            Some(fault) => format!(": {}", self.scrub.text(&fault.said, answer::HINT)),
+            None => answer::hint(answer, &self.scrub),
         }
     }
 
-    fn failed(&self, answer: &Answer) -> Error {
+    fn refused(&self, answer: &Answer, how: Handling<'_>) -> Error {
+        Error::Refused {
+            at: answer.at.clone(),
+            status: answer.status,
+            hint: self.hint(answer, how),
+        }
+    }
+
+    fn failed(&self, answer: &Answer, how: Handling<'_>) -> Error {
         Error::Status {
             at: answer.at.clone(),
             status: answer.status,
-            hint: answer::hint(answer, &self.scrub),
+            hint: self.hint(answer, how),
         }
     }
 }
@@ -342,6 +385,11 @@ impl std::fmt::Debug for Wire {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether an answer says that who we are no longer holds.
+fn is_about_us(answer: &Answer, how: Handling<'_>) -> bool {
+    answer.status == 401 || how.signer.fault(answer).is_some_and(|f| f.expired)
 }
 
 /// So many requests per second, none of them saved up.
