@@ -287,9 +287,9 @@ mod tests {
         }
     }
 
-    fn asked(operation: &str, body: Value) -> String {
+    fn asked(operation: &str, body: &Value) -> String {
         let address = Url::parse("https://aws.test/").unwrap();
-        let request = request(call(operation), address, &body).unwrap();
+        let request = request(call(operation), address, body).unwrap();
         let target = request.headers.get("x-amz-target");
         let body = request.body.unwrap_or_default();
         format!(
@@ -313,9 +313,9 @@ mod tests {
 
     #[test]
     fn a_call_becomes_a_request_of_its_protocol() {
-        insta::assert_snapshot!(asked("secretsmanager.ListSecrets", json!({ "MaxResults": 100 })), @r#"POST https://aws.test/ secretsmanager.ListSecrets {"MaxResults":100}"#);
-        insta::assert_snapshot!(asked("iam.ListUsers", json!({ "Marker": "a b/=&", "Tags": [{ "Key": "x" }], "None": null })), @"POST https://aws.test/  Action=ListUsers&Version=2010-05-08&Marker=a%20b%2F%3D%26&Tags.member.1.Key=x");
-        insta::assert_snapshot!(asked("bedrock.GET /custom-models/{model}", json!({ "model": "arn:aws:x/y", "maxResults": 5 })), @"GET https://aws.test/custom-models/arn%3Aaws%3Ax%2Fy?maxResults=5");
+        insta::assert_snapshot!(asked("secretsmanager.ListSecrets", &json!({ "MaxResults": 100 })), @r#"POST https://aws.test/ secretsmanager.ListSecrets {"MaxResults":100}"#);
+        insta::assert_snapshot!(asked("iam.ListUsers", &json!({ "Marker": "a b/=&", "Tags": [{ "Key": "x" }], "None": null })), @"POST https://aws.test/  Action=ListUsers&Version=2010-05-08&Marker=a%20b%2F%3D%26&Tags.member.1.Key=x");
+        insta::assert_snapshot!(asked("bedrock.GET /custom-models/{model}", &json!({ "model": "arn:aws:x/y", "maxResults": 5 })), @"GET https://aws.test/custom-models/arn%3Aaws%3Ax%2Fy?maxResults=5");
         let address = Url::parse("https://aws.test/").unwrap();
         let missing = request(
             call("bedrock.GET /custom-models/{model}"),
