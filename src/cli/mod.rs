@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod db;
 pub mod diagnostics;
 pub mod explain_code;
 pub mod out;

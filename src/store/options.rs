@@ -48,15 +48,6 @@ impl Options {
         }
     }
 
-    /// The same with a relative file taken from `folder`.
-    #[must_use]
-    pub fn inside(self, folder: &Path) -> Self {
-        match self {
-            Self::Sqlite(path) if path != Path::new(MEMORY) => Self::Sqlite(folder.join(path)),
-            other => other,
-        }
-    }
-
     pub(super) fn address(&self) -> Result<Address> {
         match self {
             Self::Sqlite(path) if path == Path::new(MEMORY) => Ok(Address::Memory),
@@ -133,7 +124,8 @@ impl Decode for Options {
             _ => return cx.expected(node, WANTED),
         };
         match shape(text) {
-            Some(Shape::Sqlite(path)) => Some(Self::Sqlite(path)),
+            Some(Shape::Sqlite(path)) if path == Path::new(MEMORY) => Some(Self::Sqlite(path)),
+            Some(Shape::Sqlite(path)) => Some(Self::Sqlite(cx.root.join(path))),
             // The text is not repeated: it holds the password.
             Some(Shape::Postgres(url)) if has_password(&url) => cx.wrong(
                 Diagnostic::error("TL0630", &node.place, "the address of the store holds a password in plain text").help(
@@ -153,5 +145,76 @@ impl Decode for Options {
             { "type": "string", "pattern": "^(sqlite:.|postgres(ql)?://)" },
             Secret::schema(defs),
         ] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::{decode::Cx, tree};
+
+    fn read(text: &str) -> Result<Options, String> {
+        let node = tree::parse(Path::new("tripline.yaml"), text).unwrap();
+        let mut cx = Cx {
+            root: "/etc/tripline".into(),
+            ..Cx::default()
+        };
+        Options::decode(&node, &mut cx).ok_or_else(|| {
+            cx.out
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
+    }
+
+    #[test]
+    fn an_address_is_a_file_beside_the_settings_a_server_or_a_secret() {
+        let shown = |text: &str| read(text).unwrap().to_string();
+        assert_eq!(shown("sqlite:data/t.db"), "sqlite:/etc/tripline/data/t.db");
+        assert_eq!(shown("sqlite:///var/t.db"), "sqlite:/var/t.db");
+        assert_eq!(shown("'sqlite::memory:'"), "sqlite::memory:");
+        assert_eq!(
+            shown("postgres://tripline@db.example.test/tripline?sslmode=verify-full"),
+            "postgres://tripline@db.example.test/tripline"
+        );
+        assert_eq!(
+            shown("{ env: TRIPLINE_STORE_URL }"),
+            "the address in environment variable `TRIPLINE_STORE_URL`"
+        );
+    }
+
+    #[test]
+    fn a_password_in_plain_text_is_refused_and_not_repeated() {
+        for address in [
+            "postgres://u:hunter2@db.example.test/t",
+            "postgresql://db.example.test/t?user=u&password=hunter2",
+        ] {
+            let said = read(address).unwrap_err();
+            assert!(!said.contains("hunter2"), "{said}");
+            assert_eq!(
+                said,
+                "TL0630 tripline.yaml:1:1: the address of the store holds a password in plain text; put the whole address into an environment variable or a file, and write `store: { env: TRIPLINE_STORE_URL }`"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_says_what_one_looks_like() {
+        insta::assert_snapshot!(read("mysql://db.example.test/t").unwrap_err(), @"TL0631 tripline.yaml:1:1: the address of the store is neither SQLite's nor PostgreSQL's; write `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `{ env: NAME }` for an address with a password");
+        insta::assert_snapshot!(read("'sqlite:'").unwrap_err(), @"TL0631 tripline.yaml:1:1: the address of the store is neither SQLite's nor PostgreSQL's; write `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `{ env: NAME }` for an address with a password");
+        insta::assert_snapshot!(read("[]").unwrap_err(), @"TL0102 tripline.yaml:1:1: expected `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `{ env: NAME }` for an address with a password, found a list");
+        insta::assert_snapshot!(read("{ password: x }").unwrap_err(), @"TL0400 tripline.yaml:1:3: `password` is not a place for a secret; write `{ env: NAME }`, `{ file: PATH }` or `{ credential: NAME }`");
+    }
+
+    #[test]
+    fn an_address_from_the_environment_may_hold_a_password_and_never_shows_it() {
+        let options =
+            Options::from_address("postgres://u:hunter2@db.example.test/t?password=hunter2")
+                .unwrap();
+        assert_eq!(
+            format!("{options} {options:?}"),
+            "postgres://u@db.example.test/t Options(postgres://u@db.example.test/t)"
+        );
     }
 }

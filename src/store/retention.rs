@@ -1,9 +1,11 @@
-//! What may be forgotten. Evidence goes when it is old and nothing that is still open refers to it; audit
-//! leaves hold its digests and outlive it. The caller says what old means.
+//! Forgetting, and what must not be forgotten. Which evidence may go is decided elsewhere, from what is
+//! said here; audit leaves hold its digests and outlive it.
 //!
 //! Objects are shared by their content: a new snapshot may name an object that is about to go. So the
 //! collector, after its snapshot is committed, looks whether the object is still there and stores it
 //! again if not; and an object goes only after the rows that named it are gone for good.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
@@ -12,32 +14,15 @@ use super::{
     Tx,
     error::Result,
     row::{Place, runs_of, us},
-    snapshots,
 };
-use crate::model::{
-    id::{Sha, SnapshotId},
-    snapshot::Snapshot,
-};
+use crate::model::id::{Sha, SnapshotId};
 
-/// Snapshots that ended before an instant and that nothing needs any more, oldest first: no finding with
-/// an open episode was last changed by a run over them, and they are neither the newest of their dataset
-/// nor its newest whole one.
-pub async fn expired_snapshots(
-    tx: &mut Tx,
-    before: DateTime<Utc>,
-    limit: u32,
-) -> Result<Vec<Snapshot>> {
-    let sql = "select * from snapshot s where s.ended_at < $1
-        and s.id not in (select u.snapshot from run_snapshot u where u.run in
-            (select f.run from finding f where f.status in ('open', 'clearing', 'flapping')))
-        and exists (select 1 from snapshot n where n.source = s.source and n.dataset = s.dataset
-            and (n.started_at > s.started_at or (n.started_at = s.started_at and n.id > s.id)))
-        and (s.status not in ('complete', 'unchanged') or exists (select 1 from snapshot n
-            where n.source = s.source and n.dataset = s.dataset and n.status in ('complete', 'unchanged')
-            and (n.started_at > s.started_at or (n.started_at = s.started_at and n.id > s.id))))
-        order by s.ended_at, s.id limit $2";
-    let raw = on!(tx, c => sqlx::query_as(sql).bind(us(before)).bind(i64::from(limit)).fetch_all(c).await)?;
-    snapshots::read_all(raw)
+/// The snapshots that open findings stand on: those of the runs that last changed them.
+pub async fn under_open_findings(tx: &mut Tx) -> Result<BTreeSet<SnapshotId>> {
+    let sql = "select distinct snapshot from run_snapshot where run in
+        (select run from finding where status in ('open', 'clearing', 'flapping'))";
+    let rows: Vec<String> = on!(tx, c => sqlx::query_scalar(sql).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// Forgets snapshots, and gives the objects that no remaining snapshot names.

@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 #[derive(FromRow)]
-pub(super) struct Raw {
+struct Raw {
     id: String,
     source: String,
     dataset: String,
@@ -63,7 +63,7 @@ impl Raw {
     }
 }
 
-pub(super) fn read_all(raw: Vec<Raw>) -> Result<Vec<Snapshot>> {
+fn read_all(raw: Vec<Raw>) -> Result<Vec<Snapshot>> {
     raw.into_iter().map(Raw::read).collect()
 }
 

@@ -4,6 +4,7 @@
 mod findings;
 mod outbox;
 mod runs;
+mod same;
 mod samples;
 mod schema;
 mod ticks;

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
-use tripline::store::{Error, Options, Schema, Store, meta};
+use tripline::{
+    cli::{
+        db::{self, Db},
+        out::{Format, Out},
+    },
+    store::{Error, Options, Schema, Store, meta},
+};
 
 use super::{file, memory, with_shared_stores, with_stores};
 use crate::systems::Database;
@@ -338,4 +344,45 @@ async fn an_address_that_leads_nowhere_is_an_error_without_its_password() {
         Options::from_address("mysql://a"),
         Err(Error::Address)
     ));
+}
+
+#[tokio::test]
+async fn the_command_line_migrates_copies_and_says_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("sqlite:{}", folder.path().join("t.db").display());
+    let options = Options::from_address(&address).unwrap();
+    let copy = folder.path().join("copy.db");
+    let page = folder.path().join("out");
+    let mut out = Out::plain(
+        Box::new(std::fs::File::create(&page).unwrap()),
+        Format::Table,
+    );
+    for what in [
+        Db::Status,
+        Db::Migrate,
+        Db::Migrate,
+        Db::Status,
+        Db::Backup { to: copy.clone() },
+    ] {
+        db::run(&what, &options, &mut out).await.unwrap();
+    }
+    let error = db::run(&Db::Backup { to: copy }, &options, &mut out)
+        .await
+        .unwrap_err();
+    assert!(
+        format!("{error:#}").contains("exists; a backup is never written over another file"),
+        "{error:#}"
+    );
+    let shown = std::fs::read_to_string(page)
+        .unwrap()
+        .replace(&folder.path().display().to_string(), "DIR");
+    insta::with_settings!({ filters => vec![(r"\d+ bytes", "N bytes"), (r"to 1: initial.*", "to N: …"), (r"schema \d", "schema N")] }, {
+        insta::assert_snapshot!(shown, @r"
+        sqlite:DIR/t.db: older (schema N): run `tripline db migrate`
+        sqlite:DIR/t.db went from schema N to N: …
+        sqlite:DIR/t.db is at schema N already
+        sqlite:DIR/t.db: current
+        copied sqlite:DIR/t.db to DIR/copy.db (N bytes)
+        ");
+    });
 }
