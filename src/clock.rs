@@ -60,6 +60,13 @@ impl Clock for ManualClock {
     }
 }
 
+/// A new id: `prefix` and a UUIDv7 (RFC 9562), so that ids sort by the time at which they were made.
+pub fn stamp(prefix: &str, now: DateTime<Utc>) -> String {
+    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+    let at = uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos());
+    format!("{prefix}{}", uuid::Uuid::new_v7(at).simple())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +80,14 @@ mod tests {
         assert_eq!(clock.now(), start + TimeDelta::hours(2));
         clock.set(start);
         assert_eq!(clock.now(), start);
+    }
+
+    #[test]
+    fn stamps_differ_and_sort_by_time() {
+        let now: DateTime<Utc> = "2026-11-20T00:00:00Z".parse().unwrap();
+        let (a, b) = (stamp("run-", now), stamp("run-", now));
+        assert_ne!(a, b);
+        assert!(a < stamp("run-", now + TimeDelta::seconds(1)));
+        assert!(a.starts_with("run-"));
     }
 }

@@ -4,3 +4,4 @@
 
 pub mod due;
 pub mod heart;
+pub mod plan;

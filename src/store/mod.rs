@@ -17,6 +17,7 @@ mod migrate;
 mod options;
 mod row;
 
+pub mod audit;
 pub mod definitions;
 pub mod digests;
 pub mod findings;
