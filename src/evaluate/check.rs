@@ -225,7 +225,7 @@ fn compare(declared: &Schema, given: &[OutputColumn]) -> Vec<SqlProblem> {
 }
 
 /// Tables that nobody offers, each at its place.
-fn unknown(
+pub(super) fn unknown(
     part: Part,
     query: &Query,
     datasets: &[DatasetName],
@@ -255,7 +255,7 @@ fn unknown(
         .collect()
 }
 
-fn tables(schemas: &BTreeMap<DatasetName, Schema>, datasets: &[DatasetName]) -> Tables {
+pub(super) fn tables(schemas: &BTreeMap<DatasetName, Schema>, datasets: &[DatasetName]) -> Tables {
     Tables::empty(datasets.iter().filter_map(|name| {
         let schema: SchemaRef = arrow::schema(schemas.get(name)?);
         Some((name.clone(), schema))
@@ -323,7 +323,7 @@ pub(super) fn unqualified(plan: LogicalPlan) -> datafusion::common::Result<Logic
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
-fn columns(plan: &LogicalPlan) -> Vec<OutputColumn> {
+pub(super) fn columns(plan: &LogicalPlan) -> Vec<OutputColumn> {
     plan.schema()
         .fields()
         .iter()

@@ -4,19 +4,31 @@
 
 mod audit;
 mod check;
+mod control;
+mod engine;
+mod example;
+mod gather;
+mod judge;
 mod param;
 mod parse;
 mod plan;
 mod predicate;
 mod problem;
+mod query;
 mod refuse;
 mod rows;
 mod session;
+mod stored;
 mod types;
+mod unique;
+mod why;
 
 pub use check::{Checked, OutputColumn, Parts, check, check_view, datasets_of_view, view_schema};
+pub use engine::{Engine, Error, Result, inputs};
+pub use example::{ExampleError, Offer, example};
 pub use parse::datasets_of;
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Part, SqlProblem};
+pub use query::Answer;
 pub use rows::Mismatch;
 pub use session::Limits;

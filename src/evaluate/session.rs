@@ -117,7 +117,6 @@ pub(super) fn bare() -> &'static SessionState {
     &BASE
 }
 
-#[expect(dead_code, reason = "the engine follows")]
 /// A session under limits, with its own memory pool and spill folder.
 pub(super) fn limited(limits: &Limits) -> Result<SessionState, DataFusionError> {
     let mut runtime = RuntimeEnvBuilder::new().with_memory_limit(limits.memory, 1.0);
@@ -155,6 +154,38 @@ pub(super) fn within(state: &SessionState, source: &str) -> SessionState {
     state
 }
 
+/// The same session with a plan that needs less memory and more time: joins that sort and spill instead of
+/// holding one side, and one part at a time.
+pub(super) fn frugal(state: &SessionState) -> SessionState {
+    let mut config = state.config().clone();
+    let options = config.options_mut();
+    options.optimizer.prefer_hash_join = false;
+    options.execution.target_partitions = 1;
+    options.execution.sort_spill_reservation_bytes = 1024 * 1024;
+    let now = state.execution_props().query_execution_start_time;
+    let mut state = SessionStateBuilder::new_from_existing(state.clone())
+        .with_config(config)
+        .build();
+    state.execution_props_mut().query_execution_start_time = now;
+    state
+}
+
+/// The table of a dataset in a session.
+pub(super) async fn table(
+    state: &SessionState,
+    name: &DatasetName,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let missing = || DataFusionError::Plan(format!("table '{name}' not found"));
+    state
+        .catalog_list()
+        .catalog(CATALOG)
+        .and_then(|c| c.schema(name.source.as_str()))
+        .ok_or_else(missing)?
+        .table(&name.dataset)
+        .await?
+        .ok_or_else(missing)
+}
+
 /// The tables that one run sees, by source and dataset.
 #[derive(Debug)]
 pub(super) struct Tables {
@@ -176,6 +207,13 @@ impl Tables {
             tables.add(&name, Arc::new(EmptyTable::new(schema)));
         }
         tables
+    }
+
+    /// Whether there is a table of that name.
+    pub(super) fn has(&self, name: &DatasetName) -> bool {
+        self.catalog
+            .schema(name.source.as_str())
+            .is_some_and(|s| s.table_exist(&name.dataset))
     }
 
     /// Adds a table, or takes the place of one.

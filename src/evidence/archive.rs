@@ -341,8 +341,11 @@ impl Archive {
     }
 
     /// The address of an object in that store.
-    pub fn address(&self, name: Sha) -> String {
-        format!("{}{}", self.root, self.path(name))
+    pub fn address(&self, name: Sha) -> Option<Url> {
+        match &self.folder {
+            Some(folder) => Url::from_file_path(folder.join(relative(name))).ok(),
+            None => self.root.join(self.path(name).as_ref()).ok(),
+        }
     }
 
     fn path(&self, name: Sha) -> Path {

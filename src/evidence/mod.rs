@@ -7,6 +7,8 @@ pub mod options;
 pub mod parquet;
 pub mod retention;
 pub mod row;
+mod seen;
 
 pub use archive::{Archive, Error, Object, Stored};
 pub use options::Options;
+pub use seen::{Evidence, Note, Standing, View};

@@ -92,7 +92,8 @@ pub struct Observed {
     pub subject: SubjectId,
     /// What the run says.
     pub outcome: Outcome,
-    /// The rows behind it: the failing ones of a fail, the undecided ones of an unknown. At most [`MAX_ROWS`].
+    /// The rows behind it: the failing ones of a fail, the undecided ones of an unknown, all of a pass. At most
+    /// [`MAX_ROWS`], in the order of their columns.
     pub rows: Vec<Row>,
     /// How many rows there were before the cut.
     pub row_count: u64,

@@ -14,6 +14,7 @@
 
 mod architecture;
 mod catalog;
+mod evaluate;
 mod library;
 mod lifecycle;
 mod requirements;
