@@ -13,7 +13,7 @@ use datafusion::{
     common::{DataFusionError, tree_node::TreeNodeRecursion},
     datasource::ViewTable,
     execution::{SendableRecordBatchStream, context::SessionState},
-    logical_expr::{LogicalPlan, LogicalPlanBuilder, ident},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident},
     physical_plan::execute_stream,
 };
 use futures::TryStreamExt;
@@ -201,10 +201,25 @@ pub(super) async fn views(
     }
 }
 
-/// Exactly the declared columns of a view, in their order.
+/// Exactly the declared columns of a view, in their order and of their types.
 fn as_declared(plan: LogicalPlan, schema: &Schema) -> Result<LogicalPlan, Trouble> {
     let bare = super::check::unqualified(plan)?;
-    let columns = schema.columns.iter().map(|c| ident(&c.name));
+    let columns: Vec<Expr> = schema
+        .columns
+        .iter()
+        .map(|c| {
+            let declared = evidence::arrow::data_type(c.ty);
+            let given = bare
+                .schema()
+                .field_with_unqualified_name(&c.name)?
+                .data_type();
+            Ok(if *given == declared {
+                ident(&c.name)
+            } else {
+                cast(ident(&c.name), declared).alias(&c.name)
+            })
+        })
+        .collect::<Result<_, DataFusionError>>()?;
     Ok(LogicalPlanBuilder::from(bare).project(columns)?.build()?)
 }
 
@@ -219,9 +234,6 @@ pub(super) fn first(problems: Vec<SqlProblem>) -> SqlProblem {
 /// Makes sure that every column that a plan reads is in its object as it is declared. The engine would read a
 /// missing column as NULL and cast one of another type.
 pub(super) fn same_columns(plan: &LogicalPlan) -> Result<(), Trouble> {
-    use datafusion::{
-        catalog::default_table_source::source_as_provider, common::tree_node::TreeNodeRecursion,
-    };
     let mut trouble = None;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node

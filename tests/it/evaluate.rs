@@ -226,12 +226,12 @@ fn table(schema: &Schema, rows: &[Row]) -> Table {
                 Values::Int(v) => v.push(given.map(|g| g.as_i64().unwrap())),
                 Values::Float(v) => v.push(given.map(|g| g.as_f64().unwrap_or(f64::NAN))),
                 Values::Decimal(v) => {
-                    v.push(given.map(|g| (g.as_f64().unwrap() * 1e9).round() as i128));
+                    v.push(given.map(|g| i128::from(g.as_i64().unwrap()) * 1_000_000_000));
                 }
                 Values::Bool(v) => v.push(given.map(|g| g.as_bool().unwrap())),
                 Values::Date(v) => v.push(given.map(|g| {
                     let day: chrono::NaiveDate = g.as_str().unwrap().parse().unwrap();
-                    (day - chrono::NaiveDate::default()).num_days() as i32
+                    i32::try_from((day - chrono::NaiveDate::default()).num_days()).unwrap()
                 })),
                 Values::Timestamp(v) => v.push(given.map(|g| {
                     let at: DateTime<Utc> = g.as_str().unwrap().parse().unwrap();
@@ -239,7 +239,7 @@ fn table(schema: &Schema, rows: &[Row]) -> Table {
                 })),
                 Values::Duration(v) => v.push(given.map(|g| {
                     let span: Span = g.as_str().unwrap().parse().unwrap();
-                    span.as_millis() as i64 * 1_000
+                    span.to_delta().num_microseconds().unwrap()
                 })),
                 Values::ListText(v) => v.push(given.map(|g| {
                     let items = g.as_array().unwrap().iter();
