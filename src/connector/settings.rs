@@ -35,6 +35,8 @@ pub struct Parent {
 /// Where a filled text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Into {
+    /// An address: a setting that opens it is taken as it is, the rest as in a path.
+    Address,
     /// Into the path of an address: what is substituted is percent-encoded and never leads upwards.
     Path,
     /// Anywhere else: whoever sends it encodes it.
@@ -61,6 +63,20 @@ impl Settings {
             };
         }
         Ok(Self { plain, secret })
+    }
+
+    /// Takes the settings of a source without reading any secret: for a recording, which needs none.
+    pub fn without_secrets(source: &Source) -> Self {
+        let (mut plain, mut secret) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in &source.settings {
+            match value {
+                SettingValue::Secret(_) => secret
+                    .insert(name.clone(), SecretString::from(""))
+                    .map(|_| ()),
+                value => plain.insert(name.clone(), value.clone()).map(|_| ()),
+            };
+        }
+        Self { plain, secret }
     }
 
     /// The secrets, for whoever must keep them out of what is shown.
@@ -99,11 +115,11 @@ impl Settings {
                 Piece::Column(alias, column) => column_text(parents, alias, column)?,
             };
             match into {
-                // A setting that opens the template is an address or a path of its own.
-                Into::Path if !(text.is_empty() && matches!(piece, Piece::Setting(_))) => {
-                    push_segment(&mut text, &value)?;
+                Into::Address if text.is_empty() && matches!(piece, Piece::Setting(_)) => {
+                    text.push_str(&value);
                 }
-                Into::Path | Into::Plain => text.push_str(&value),
+                Into::Address | Into::Path => push_segment(&mut text, &value)?,
+                Into::Plain => text.push_str(&value),
             }
         }
         Ok(Some(text))

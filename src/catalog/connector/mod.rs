@@ -2,12 +2,15 @@
 //! no owner; it declares typed settings that a source fills in. What is read here is checked as a
 //! whole before it is given out, so a [`Connector`] is one that can be used. Opens no files.
 
+mod check;
 pub mod column;
 pub mod dataset;
+pub mod deny;
 pub mod http;
 pub mod kinds;
 pub mod page;
 pub mod path;
+mod places;
 mod resolve;
 pub mod template;
 
@@ -263,12 +266,57 @@ impl Connector {
     pub fn lineage<'c>(&'c self, dataset: &'c Dataset) -> Vec<&'c Dataset> {
         let mut chain = vec![dataset];
         let mut at = dataset;
-        while let Some(parent) = at.each.as_ref().and_then(|e| self.dataset(&e.of)) {
+        // A circle is a mistake that the checks report; here it must only end.
+        while let Some(parent) = at.each.as_ref().and_then(|e| self.dataset(&e.of))
+            && chain.len() <= self.datasets.len()
+        {
             chain.push(parent);
             at = parent;
         }
         chain.reverse();
         chain
+    }
+}
+
+impl Connector {
+    /// Everything that the connector can ask for, one line each: for a person who reviews it.
+    pub fn touches(&self) -> Vec<String> {
+        let http = |ask: &HttpAsk| format!("{} {}", ask.method.as_str(), ask.path);
+        let mut all: Vec<String> = match &self.kind {
+            Kind::Http(kind) => kind
+                .probe
+                .iter()
+                .filter_map(Probe::ask)
+                .map(|a| http(&a))
+                .collect(),
+            Kind::File(files) => vec![format!("file {}", files.path)],
+            Kind::Aws(_) | Kind::Sql(_) => Vec::new(),
+        };
+        for dataset in &self.datasets {
+            all.extend(
+                dataset
+                    .probe
+                    .iter()
+                    .filter_map(Probe::ask)
+                    .map(|a| http(&a)),
+            );
+            match &dataset.ask {
+                Ask::Http(ask) => all.push(http(ask)),
+                Ask::Call { operation, .. } => all.push(format!("call {}", operation.value)),
+                Ask::Select(select) => all.push(
+                    select
+                        .value
+                        .split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                ),
+                Ask::Csv(_) | Ask::Xlsx(_) | Ask::Json | Ask::Ndjson | Ask::View(_) => {}
+            }
+            all.extend(dataset.confirm_gone.as_ref().map(|g| http(&g.ask())));
+        }
+        let mut seen = std::collections::HashSet::new();
+        all.retain(|line| seen.insert(line.clone()));
+        all
     }
 }
 
@@ -329,3 +377,6 @@ impl Probe {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use std::path::Path as FilePath;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Connector, ConnectorFile, Dataset, HttpAsk, Kind, Method, Setting, dataset::DatasetFile,
-    template::Template,
+    Ask, Connector, ConnectorFile, Dataset, HttpAsk, Kind, Method, Setting, check,
+    dataset::DatasetFile, deny, places, template::Template,
 };
 use crate::{
     model::id::{ConnectorId, Sha},
@@ -112,8 +112,11 @@ fn resolve(file: ConnectorFile, node: &Node, cx: &mut Cx) -> Option<Connector> {
         kind,
         datasets: with_parents(datasets),
     };
-    // CHECKS
-    let _ = before;
+    if cx.out.len() == before {
+        check::connector(&connector, cx);
+        places::connector(&connector, cx);
+        deny::connector(&connector, cx);
+    }
     Some(connector)
 }
 

@@ -472,7 +472,7 @@ fn vault_login(vault: &Vault, around: &Around<'_>) -> Result<Option<How>> {
 
 fn address(template: &Template, settings: &Settings) -> Result<Url> {
     let text = settings
-        .text(template, &[], Goes::Path)?
+        .text(template, &[], Goes::Address)?
         .ok_or_else(|| Error::Settings(format!("`{template}` has no value")))?;
     let url = Url::parse(&text).map_err(|e| Error::Settings(format!("`{template}`: {e}")))?;
     if matches!(url.scheme(), "http" | "https") {

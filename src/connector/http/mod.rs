@@ -12,6 +12,7 @@ pub mod wire;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use url::Url;
 
@@ -33,8 +34,9 @@ use super::{
 use crate::{
     catalog::{
         connector::{
-            Ask, HttpAsk,
+            Ask, HttpAsk, Method,
             dataset::{Answers, ConfirmGone},
+            deny::{self, Outline},
             http::{Http as Declared, Probe},
         },
         source::Source,
@@ -53,6 +55,7 @@ pub struct Http {
     settings: Settings,
     base: Url,
     headers: HeaderMap,
+    vault: bool,
 }
 
 /// What a reader is made of besides its source.
@@ -69,7 +72,10 @@ pub struct Means<'a> {
 impl Http {
     /// Makes ready to read a source: reads its secrets, checks its address, builds its client.
     pub fn open(declared: &Declared, source: &Source, means: Means<'_>) -> Result<Self> {
-        let settings = Settings::read(source)?;
+        let settings = match means.tape {
+            Tape::Replay(_) => Settings::without_secrets(source),
+            Tape::Off | Tape::Record(_) => Settings::read(source)?,
+        };
         let base = base(declared, &settings)?;
         let limits = limits(declared, source, &base);
         let tls = source.tls.as_ref().unwrap_or(&declared.tls);
@@ -102,6 +108,7 @@ impl Http {
             settings,
             base,
             headers,
+            vault: deny::is_vault(&source.connector),
         })
     }
 
@@ -159,6 +166,7 @@ impl Http {
                 host: url.host_str().unwrap_or_default().to_owned(),
             });
         }
+        self.harmless(ask.method, &url, &headers)?;
         if body.is_some() {
             headers.insert(
                 header::CONTENT_TYPE,
@@ -182,6 +190,24 @@ impl Http {
                 },
             )
             .await
+    }
+
+    /// Refuses a request that would give a secret's value away, whatever a setting or a link made of it.
+    fn harmless(&self, method: Method, url: &Url, headers: &HeaderMap) -> Result<()> {
+        let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
+        let outline = Outline {
+            vault: self.vault,
+            method,
+            path: percent_decode_str(url.path())
+                .decode_utf8_lossy()
+                .into_owned(),
+            query: url.query_pairs().into_owned().collect(),
+            accept: accept.unwrap_or_default().to_owned(),
+        };
+        match deny::gives_away(&outline) {
+            None => Ok(()),
+            Some(why) => Err(Error::Settings(format!("{}: {why}", outline.path))),
+        }
     }
 
     /// Reads a list from its first page to its last.
@@ -317,7 +343,7 @@ pub(super) fn warning(value: &Value, scrub: &Scrub) -> Option<String> {
 
 fn base(declared: &Declared, settings: &Settings) -> Result<Url> {
     let text = settings
-        .text(&declared.base_url, &[], Goes::Path)?
+        .text(&declared.base_url, &[], Goes::Address)?
         .ok_or_else(|| {
             Error::Settings(format!(
                 "`{}` needs a setting that is left out",
