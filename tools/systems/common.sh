@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts of this folder; sourced, never run.
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
