@@ -91,7 +91,7 @@ mod tests {
         insta::assert_snapshot!(parse("* * * * * *").unwrap_err(), @"it needs five fields: minute, hour, day, month, weekday");
         insta::assert_snapshot!(parse("@daily").unwrap_err(), @"it needs five fields: minute, hour, day, month, weekday");
         insta::assert_snapshot!(parse("61 * * * *").unwrap_err(), @"number out of bounds");
-        insta::assert_snapshot!(parse("a b c d e").unwrap_err(), @"cronPattern contains illegal character 'A' in part 'A'");
+        insta::assert_snapshot!(parse("a b c d e").unwrap_err(), @"it contains illegal character 'A' in part 'A'");
         insta::assert_snapshot!(parse("*/0 * * * *").unwrap_err(), @"step cannot be zero");
         insta::assert_snapshot!(parse("10-5 * * * *").unwrap_err(), @"range out of bounds");
     }

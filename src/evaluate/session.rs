@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, LazyLock},
 };
@@ -20,6 +21,7 @@ use datafusion::{
     execution::{
         SessionStateDefaults,
         context::SessionState,
+        memory_pool::{FairSpillPool, TrackConsumersPool},
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
         session_state::SessionStateBuilder,
     },
@@ -119,7 +121,9 @@ pub(super) fn bare() -> &'static SessionState {
 
 /// A session under limits, with its own memory pool and spill folder.
 pub(super) fn limited(limits: &Limits) -> Result<SessionState, DataFusionError> {
-    let mut runtime = RuntimeEnvBuilder::new().with_memory_limit(limits.memory, 1.0);
+    // A fair share for each part that can spill: a greedy one would leave the others nothing to spill with.
+    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), NonZeroUsize::MIN);
+    let mut runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool));
     if let Some(folder) = &limits.spill {
         runtime = runtime.with_temp_file_path(folder);
     }
@@ -157,7 +161,7 @@ pub(super) fn within(state: &SessionState, source: &str) -> SessionState {
 /// The same session with a plan that needs less memory and more time: joins that sort and spill instead of
 /// holding one side, and one part at a time.
 pub(super) fn frugal(state: &SessionState) -> SessionState {
-    let mut config = state.config().clone();
+    let mut config = state.config().clone().with_batch_size(1024);
     let options = config.options_mut();
     options.optimizer.prefer_hash_join = false;
     options.execution.target_partitions = 1;

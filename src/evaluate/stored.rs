@@ -68,6 +68,15 @@ impl Stored {
         })
     }
 
+    /// Rows in memory with a key that is said to hold.
+    #[cfg(test)]
+    pub(super) fn keyed(batch: RecordBatch, key: &[&str]) -> Result<Self> {
+        Ok(Self {
+            key: key.iter().map(ToString::to_string).collect(),
+            ..Self::rows(batch)?
+        })
+    }
+
     /// The stored table behind a provider, if it is one.
     pub(super) fn of(provider: &dyn TableProvider) -> Option<&Self> {
         (provider as &dyn Any).downcast_ref()

@@ -242,3 +242,178 @@ fn place(expr: &Expr, schema: &DFSchema) -> Option<usize> {
     };
     schema.maybe_index_of_column(column)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::{
+        array::RecordBatch,
+        datatypes::{DataType, Field, Schema},
+    };
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::{
+        evaluate::{
+            plan,
+            problem::Part,
+            session::{self, Tables},
+        },
+        model::id::DatasetName,
+    };
+
+    /// `u` unique and named, `n` unique only, `-` neither.
+    fn proof(sql: &str, columns: &[&str]) -> &'static str {
+        let tables = Tables::none();
+        let add = |name: &str, columns: &[&str], key: &[&str]| {
+            let fields: Vec<Field> = columns
+                .iter()
+                .map(|c| Field::new(*c, DataType::Utf8View, true))
+                .collect();
+            let batch = RecordBatch::new_empty(Arc::new(Schema::new(fields)));
+            let table = Stored::keyed(batch, key).unwrap();
+            tables.add(&DatasetName::new("x", name), Arc::new(table));
+        };
+        add("secrets", &["name", "model", "env"], &["name"]);
+        add("models", &["name", "team"], &["name"]);
+        add(
+            "aliases",
+            &["model", "alias", "version"],
+            &["model", "alias"],
+        );
+        add("loose", &["name"], &[]);
+        let state = session::at(session::bare(), &tables, chrono::DateTime::UNIX_EPOCH);
+        let query =
+            plan::read_query(Part::Evidence, sql, &std::collections::BTreeMap::new()).unwrap();
+        let plan = plan::query(&state, Part::Evidence, query)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+        match prove(&plan, columns) {
+            Proof {
+                unique: true,
+                named: true,
+            } => "u",
+            Proof {
+                unique: true,
+                named: false,
+            } => "n",
+            Proof { unique: false, .. } => "-",
+        }
+    }
+
+    #[test]
+    fn a_key_lives_through_what_does_not_repeat_rows() {
+        for (sql, wanted) in [
+            ("SELECT * FROM x.secrets", "u"),
+            (
+                "SELECT name AS name, upper(env) AS env FROM x.secrets WHERE env <> 'test' ORDER BY env",
+                "u",
+            ),
+            (
+                "WITH s AS (SELECT * FROM x.secrets) SELECT s.name, row_number() OVER (ORDER BY s.env) AS n FROM s",
+                "u",
+            ),
+            // Many secrets, each with at most one model.
+            (
+                "SELECT s.name, m.team FROM x.secrets s JOIN x.models m ON m.name = s.model",
+                "u",
+            ),
+            (
+                "SELECT s.name, m.team FROM x.secrets s JOIN x.models m ON s.model = m.name AND m.team <> 'x'",
+                "u",
+            ),
+            (
+                "SELECT s.name, m.team FROM x.models m JOIN x.secrets s ON m.name = s.model",
+                "u",
+            ),
+            (
+                "SELECT s.name, m.team FROM x.secrets s LEFT JOIN x.models m ON m.name = s.model",
+                "u",
+            ),
+            (
+                "SELECT s.name FROM x.models m RIGHT JOIN x.secrets s ON m.name = s.model",
+                "u",
+            ),
+            (
+                "SELECT s.name FROM x.secrets s LEFT SEMI JOIN x.loose l ON l.name = s.model",
+                "u",
+            ),
+            (
+                "SELECT name FROM x.secrets WHERE model NOT IN (SELECT name FROM x.loose)",
+                "u",
+            ),
+            // Each secret with at most one alias of that name.
+            (
+                "SELECT s.name FROM x.secrets s JOIN x.aliases a ON a.model = s.model AND a.alias = 'production'",
+                "u",
+            ),
+            (
+                "SELECT model AS name FROM x.aliases WHERE alias = 'production'",
+                "u",
+            ),
+            // One secret may have many models that use it, and then stands in many rows.
+            (
+                "SELECT s.name FROM x.secrets s JOIN x.secrets t ON t.model = s.name",
+                "-",
+            ),
+            (
+                "SELECT m.name FROM x.secrets s JOIN x.models m ON m.name = s.model",
+                "-",
+            ),
+            ("SELECT s.name FROM x.secrets s, x.models m", "-"),
+            (
+                "SELECT s.name FROM x.secrets s JOIN x.aliases a ON a.model = s.model",
+                "-",
+            ),
+            (
+                "SELECT m.name FROM x.secrets s LEFT JOIN x.models m ON m.name = s.model",
+                "-",
+            ),
+            (
+                "SELECT s.name FROM x.secrets s LEFT JOIN x.loose l ON l.name = s.name",
+                "-",
+            ),
+            (
+                "SELECT s.name FROM x.secrets s FULL JOIN x.models m ON m.name = s.model",
+                "-",
+            ),
+            (
+                "SELECT s.name FROM x.models m LEFT JOIN x.secrets s ON s.name = m.name",
+                "-",
+            ),
+            (
+                "SELECT name FROM x.secrets UNION ALL SELECT name FROM x.secrets",
+                "-",
+            ),
+            ("SELECT name FROM x.loose", "-"),
+            ("SELECT upper(name) AS name FROM x.secrets", "-"),
+            ("SELECT env AS name FROM x.secrets", "-"),
+            ("SELECT model AS name FROM x.aliases", "-"),
+            // Groups are distinct, and one of them may be nobody's.
+            ("SELECT name, count(*) AS n FROM x.loose GROUP BY name", "n"),
+            ("SELECT DISTINCT name FROM x.loose", "n"),
+            (
+                "SELECT name FROM x.loose UNION SELECT name FROM x.loose",
+                "n",
+            ),
+            (
+                "SELECT DISTINCT name, team FROM x.models JOIN x.loose USING (name)",
+                "-",
+            ),
+        ] {
+            assert_eq!(proof(sql, &["name"]), wanted, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_subject_may_need_more_columns_than_the_key() {
+        let all = "SELECT * FROM x.aliases";
+        assert_eq!(proof(all, &["model", "alias"]), "u");
+        assert_eq!(proof(all, &["model", "alias", "version"]), "n");
+        assert_eq!(proof(all, &["model", "version"]), "-");
+        let pairs = "SELECT s.name AS secret, m.name AS model FROM x.secrets s, x.models m";
+        assert_eq!(proof(pairs, &["secret", "model"]), "u");
+    }
+}
