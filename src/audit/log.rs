@@ -45,13 +45,19 @@ pub fn leaf_index(seq: u64) -> u64 {
     tlog::stored_hash_index(0, seq.min(MAX_SIZE))
 }
 
+/// The leaf whose own hash is stored there; nothing for a hash inside the tree.
+pub fn leaf_at(index: u64) -> Option<u64> {
+    let (level, seq) = tlog::split_stored_hash_index(index.min(MAX_SIZE));
+    (level == 0).then_some(seq)
+}
+
 /// How many hashes are stored for so many leaves.
 pub fn stored_count(size: u64) -> u64 {
     tlog::stored_hash_count(size.min(MAX_SIZE))
 }
 
 /// The right edge of a log: all that is needed to append to it and to name its root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edge {
     size: u64,
     hashes: Hashes,

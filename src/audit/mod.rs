@@ -8,9 +8,16 @@
 //! not ours can read them; `tools/verify_audit.py` does, and shares no code with this.
 
 pub mod checkpoint;
+pub mod export;
 pub mod key;
 pub mod leaf;
 pub mod log;
+pub mod proof;
+pub mod report;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
