@@ -424,7 +424,7 @@ mod tests {
 
     fn shaper(columns: &str, key: &str) -> Shaper {
         let text = format!(
-            "id: t\nsettings: {{ path: {{ type: path }} }}\nfile: {{ path: \"${{path}}\" }}\ndatasets:\n  d:\n    ndjson: {{}}\n    key: [{key}]\n    columns:\n{columns}"
+            "id: t\naws: {{ regions: [eu-west-1] }}\ndatasets:\n  d:\n    call: iam.ListUsers\n    rows: {{ unnest: all }}\n    key: [{key}]\n    columns:\n{columns}"
         );
         let (connectors, _) = read_all(FilePath::new("t.yaml"), &text).unwrap();
         Shaper::new(&connectors[0].datasets[0])
@@ -500,10 +500,7 @@ mod tests {
 
     #[test]
     fn the_key_may_not_be_absent_and_a_key_that_is_a_secret_is_not_shown() {
-        let mut shaper = shaper(
-            "      api_token: { type: text, optional: true }\n      n: int\n",
-            "api_token",
-        );
+        let mut shaper = shaper("      api_token: text\n      n: int\n", "api_token");
         let problem = shaper
             .push(&json!({ "n": 1 }), Around::default())
             .unwrap_err();
