@@ -142,8 +142,8 @@ async fn access_keys_come_with_their_owner_their_age_and_their_last_use() {
         json!([bot, "Active", null])
     );
     // "Older than N days" is a question for a control; what it needs is here, as an instant.
-    let made: DateTime<Utc> = found["created_at"].as_str().unwrap().parse().unwrap();
-    assert!((Utc::now() - made).abs() < TimeDelta::hours(1), "{made}");
+    let born: DateTime<Utc> = found["created_at"].as_str().unwrap().parse().unwrap();
+    assert!((Utc::now() - born).abs() < TimeDelta::hours(1), "{born}");
     assert!(!keys.iter().any(|k| k["user_name"] == idle.as_str()));
 }
 

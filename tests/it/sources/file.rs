@@ -110,7 +110,7 @@ async fn a_file_that_is_missing_old_or_elsewhere_is_unreadable() {
     insta::assert_snapshot!(hide(of_path("vendors-csv", folder.path()).await), @"failed (source_error), 0 rows: `…` cannot be read: it is not a file");
     fs::write(&path, format!("{HEADER}\n1,Acme,low,,,\n")).unwrap();
     let file = fs::File::options().write(true).open(&path).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(9 * 86_400 + 60))
+    file.set_modified(SystemTime::now() - Duration::from_mins(9 * 24 * 60 + 1))
         .unwrap();
     let stale = hide(of_path("vendors-csv", &path).await);
     let (before, _) = stale.split_once(" ago").unwrap();
@@ -121,7 +121,7 @@ async fn a_file_that_is_missing_old_or_elsewhere_is_unreadable() {
 async fn every_file_that_fits_a_pattern_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, lines: &str| {
-        fs::write(folder.path().join(name), format!("{HEADER}\n{lines}")).unwrap()
+        fs::write(folder.path().join(name), format!("{HEADER}\n{lines}")).unwrap();
     };
     write("a.csv", "1,Acme,low,,,\n");
     write("b.csv", "2,Mill,low,,,\n");

@@ -101,7 +101,10 @@ pub(super) fn rows(collection: &Collection) -> Vec<Value> {
 
 /// Status, number of rows and reason in one line.
 pub(super) fn told(collection: &Collection) -> String {
-    let rows = collection.table.as_ref().map_or(0, |t| t.rows());
+    let rows = collection
+        .table
+        .as_ref()
+        .map_or(0, tripline::model::table::Table::rows);
     let reason = collection.reason.clone().unwrap_or_default();
     let unknown = collection.unknown.map_or("", |u| u.as_str());
     format!("{} ({unknown}), {rows} rows: {reason}", collection.status)
