@@ -80,7 +80,7 @@ mod tests {
         for (text, bytes, same) in [
             ("32MiB", 32 << 20, "32MiB"),
             ("1536KiB", 1536 << 10, "1536KiB"),
-            ("2 GB", 2_000_000_000, "2000000000B"),
+            ("2 GB", 2_000_000_000, "1953125KiB"),
             ("7B", 7, "7B"),
         ] {
             let size: Size = text.parse().unwrap();
