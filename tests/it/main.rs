@@ -19,6 +19,5 @@ mod library;
 mod lifecycle;
 mod requirements;
 mod schemas;
-mod sources;
 mod store;
 mod systems;
