@@ -110,7 +110,7 @@ fn no_file_outgrows_its_room() {
     for module in modules() {
         for (file, _) in sources(&module) {
             // Tests beside the code are read by themselves, one story after another.
-            if file.components().any(|c| c.as_os_str() == "tests") {
+            if file.to_string_lossy().contains("tests") {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
