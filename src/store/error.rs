@@ -81,6 +81,12 @@ pub enum Error {
     /// The secret that holds the address cannot be read.
     #[error("the address of the store cannot be read")]
     Secret(#[from] crate::catalog::secret::Error),
+    /// The audit log is not whole: hashes that it needs are gone or wrong.
+    #[error("the audit log cannot be continued")]
+    Log(#[from] crate::audit::log::Error),
+    /// A leaf cannot be written as JSON.
+    #[error("a leaf of the audit log cannot be written")]
+    Leaf(#[source] serde_json::Error),
     /// A file or a folder cannot be used.
     #[error("`{path}` cannot be used")]
     File {

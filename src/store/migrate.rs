@@ -209,8 +209,8 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(digests.join("\n"), @"
-        1 4cdf7df7255d
-        1 61efe4dbef5b
+        1 384046eae7ac
+        1 7fa710a2e8d8
         ");
     }
 }

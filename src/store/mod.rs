@@ -27,6 +27,7 @@ pub mod mutes;
 pub mod outbox;
 pub mod retention;
 pub mod runs;
+pub mod salts;
 pub mod snapshots;
 pub mod ticks;
 pub mod transitions;

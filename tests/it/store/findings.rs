@@ -466,7 +466,9 @@ async fn a_row_that_somebody_else_spoilt_names_its_place() {
     let store = super::file(folder.path()).await;
     let f = finding("a", "s/k/1", Status::Open);
     keep(&store, std::slice::from_ref(&f)).await;
-    super::schema::raw(&address, "update finding set status = 'resolved'").await;
+    super::schema::raw(&address, "update finding set status = 'resolved'")
+        .await
+        .unwrap();
     let mut tx = store.read().await.unwrap();
     let error = findings::of_control(&mut tx, &"a".into())
         .await

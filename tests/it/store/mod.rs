@@ -1,6 +1,7 @@
 //! The store from outside: every function on every engine, what it promises when workers meet, and what
 //! stays when a transaction dies.
 
+mod audit;
 mod findings;
 mod outbox;
 mod runs;

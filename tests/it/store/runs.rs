@@ -354,7 +354,9 @@ async fn a_definition_that_was_edited_in_the_database_is_not_believed() {
     };
     let digest = definitions::put(&mut tx, &one).await.unwrap();
     tx.commit().await.unwrap();
-    super::schema::raw(&address, "update definition set body = '{\"days\":120}'").await;
+    super::schema::raw(&address, "update definition set body = '{\"days\":120}'")
+        .await
+        .unwrap();
     let mut tx = store.read().await.unwrap();
     let error = definitions::get(&mut tx, digest).await.unwrap_err();
     assert!(

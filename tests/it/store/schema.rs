@@ -142,7 +142,7 @@ async fn a_newer_or_an_edited_schema_is_refused_and_nothing_is_touched() {
             "insert into schema_migration (version, name, checksum, applied_at) values ({}, 'later', 'x', 'y')",
             known + 1
         );
-        raw(&address, &newer).await;
+        raw(&address, &newer).await.unwrap();
         assert_eq!(store.schema().await.unwrap(), Schema::Newer(known + 1));
         let error = store.migrate().await.unwrap_err();
         assert!(matches!(error, Error::SchemaTooNew { .. }), "{error}");
@@ -158,13 +158,15 @@ async fn a_newer_or_an_edited_schema_is_refused_and_nothing_is_touched() {
             &address,
             "delete from schema_migration where name = 'later'",
         )
-        .await;
+        .await
+        .unwrap();
         store.ready().await.unwrap();
         raw(
             &address,
             "update schema_migration set checksum = 'edited' where version = 1",
         )
-        .await;
+        .await
+        .unwrap();
         assert!(matches!(
             store.migrate().await,
             Err(Error::SchemaDiffers { version: 1, .. })
@@ -177,16 +179,16 @@ async fn a_newer_or_an_edited_schema_is_refused_and_nothing_is_touched() {
 }
 
 /// Runs a statement behind the store's back.
-pub(super) async fn raw(address: &str, sql: &str) {
+pub(super) async fn raw(address: &str, sql: &str) -> sqlx::Result<()> {
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     if address.starts_with("sqlite:") {
-        let mut c = SqliteConnection::connect(address).await.unwrap();
-        sqlx::query(sql).execute(&mut c).await.unwrap();
-        c.close().await.unwrap();
+        let mut c = SqliteConnection::connect(address).await?;
+        sqlx::query(sql).execute(&mut c).await?;
+        c.close().await
     } else {
-        let mut c = PgConnection::connect(address).await.unwrap();
-        sqlx::query(sql).execute(&mut c).await.unwrap();
-        c.close().await.unwrap();
+        let mut c = PgConnection::connect(address).await?;
+        sqlx::query(sql).execute(&mut c).await?;
+        c.close().await
     }
 }
 

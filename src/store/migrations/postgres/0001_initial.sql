@@ -236,14 +236,23 @@ create table wrong_result (
 create index wrong_result_of_control on wrong_result (control, said_at, id);
 create index wrong_result_of_finding on wrong_result (finding, said_at, id);
 
--- The Merkle log: leaves verbatim, the stored hashes, one row that says how many there are.
+-- Salts of personal data that leaves hold as digests; erasing one cuts the link.
+create table salt (
+  name text collate "C" not null primary key,
+  salt bytea not null
+);
+
+-- The Merkle log: leaves verbatim, the stored hashes, one row that says how many there are. `kind`, `about`
+-- and `at` repeat what the bytes say, to find them by; only the bytes are proved.
 create table audit_leaf (
   seq bigint not null primary key,
   kind text collate "C" not null,
+  about text collate "C",
   at timestamptz not null,
   bytes bytea not null
 );
 create index audit_leaf_by_time on audit_leaf (at, seq);
+create index audit_leaf_about on audit_leaf (about, seq) where about is not null;
 
 create table audit_hash (
   stored_index bigint not null primary key,

@@ -236,14 +236,23 @@ create table wrong_result (
 create index wrong_result_of_control on wrong_result (control, said_at, id);
 create index wrong_result_of_finding on wrong_result (finding, said_at, id);
 
--- The Merkle log: leaves verbatim, the stored hashes, one row that says how many there are.
+-- Salts of personal data that leaves hold as digests; erasing one cuts the link.
+create table salt (
+  name text not null primary key,
+  salt blob not null
+) strict;
+
+-- The Merkle log: leaves verbatim, the stored hashes, one row that says how many there are. `kind`, `about`
+-- and `at` repeat what the bytes say, to find them by; only the bytes are proved.
 create table audit_leaf (
   seq integer not null primary key,
   kind text not null,
+  about text,
   at text not null,
   bytes blob not null
 ) strict;
 create index audit_leaf_by_time on audit_leaf (at, seq);
+create index audit_leaf_about on audit_leaf (about, seq) where about is not null;
 
 create table audit_hash (
   stored_index integer not null primary key,
