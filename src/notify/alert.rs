@@ -15,7 +15,6 @@ use super::{
 use crate::{
     catalog::template,
     model::{
-        finding::Origin,
         notice::{Kind, Word},
         policy::Severity,
     },
@@ -73,7 +72,7 @@ pub fn context(bundle: &Bundle, site: &Site) -> Value {
         "tone": tone(bundle.word(), bundle.severity()),
         "headline": headline,
         "because": facts.because,
-        "detail": facts.detail.as_ref().map_or_else(|| json!({}), |d| detail(d, bundle.origin())),
+        "detail": facts.detail.as_ref().map_or_else(|| json!({}), |d| detail(d, bundle)),
         "entries": entries,
         "more": if more > 0 { json!(text::thousands(more as u64)) } else { Value::Null },
         "table": table,
@@ -112,7 +111,9 @@ fn command(facts: &Facts) -> Option<String> {
         .map(|f| format!("tripline explain {f}"))
 }
 
-fn detail(detail: &Detail, origin: Origin) -> Value {
+/// What is over needs no remedy, and its last failing row is no longer the case.
+fn detail(detail: &Detail, bundle: &Bundle) -> Value {
+    let bad = bundle.is_bad();
     let policy = detail.policy.as_ref().map(|p| {
         json!({
             "title": p.title, "reference": p.reference, "version": p.version,
@@ -131,12 +132,13 @@ fn detail(detail: &Detail, origin: Origin) -> Value {
         "policy": policy,
         "why": detail.why,
         "frameworks": detail.frameworks,
-        "condition": detail.condition,
-        "rows": if origin == Origin::Single { json!(detail.rows) } else { json!([]) },
+        "condition": detail.condition.as_ref().filter(|_| bad),
+        "rows_title": (!bad && !detail.rows.is_empty()).then_some("It failed last with these values:"),
+        "rows": if bundle.count() == 1 { json!(detail.rows) } else { json!([]) },
         "more_rows": detail.more_rows,
         "evidence": evidence,
-        "ruled_out": detail.ruled_out,
-        "fix_lines": fix,
+        "ruled_out": if bad { json!(detail.ruled_out) } else { json!([]) },
+        "fix_lines": if bad { json!(fix) } else { json!([]) },
         "run": detail.run,
     })
 }
@@ -160,10 +162,18 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
     let facts = &entry.facts;
     let now = facts.confirmed_at;
     let since = |at| format!("{} ({})", text::instant(at), template::distance(now - at));
-    let opened = facts.since.map(|at| match &facts.repeats {
-        Some(repeats) => format!("{}, {repeats}", since(at)),
-        None => since(at),
-    });
+    let good = is_good(entry.item.word);
+    let opened = facts
+        .since
+        .filter(|_| !good)
+        .map(|at| match &facts.repeats {
+            Some(repeats) => format!("{}, {repeats}", since(at)),
+            None => since(at),
+        });
+    let was_open = facts
+        .since
+        .filter(|_| good)
+        .map(|at| format!("{}, from {}", text::length(now - at), text::instant(at)));
     let severity = (entry.item.kind != Kind::Operation).then(|| facts.severity.to_string());
     let rows = [
         (
@@ -186,6 +196,7 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
         ),
         ("Severity", severity),
         ("Open since", opened),
+        ("Was open", was_open),
         (
             "First seen",
             facts
@@ -194,13 +205,7 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
                 .map(since),
         ),
         ("Confirmed", Some(text::instant(now))),
-        (
-            "Due",
-            facts
-                .due_at
-                .filter(|_| !is_good(entry.item.word))
-                .map(since),
-        ),
+        ("Due", facts.due_at.filter(|_| !good).map(since)),
         ("Finding", facts.finding.clone()),
     ];
     present(rows)
@@ -247,7 +252,11 @@ fn actions(bundle: &Bundle, site: &Site) -> Value {
     if let (1, Some(command)) = (bundle.count(), command(facts)) {
         let link = facts.finding.as_deref().and_then(|f| site.link(f));
         actions.push(json!([
-            "See the evidence and why nothing covers it",
+            if bundle.is_bad() {
+                "See the evidence and why nothing covers it"
+            } else {
+                "See its evidence and history"
+            },
             link,
             command
         ]));

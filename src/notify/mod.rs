@@ -3,6 +3,8 @@
 pub mod alert;
 pub mod alertmanager;
 pub mod bundle;
+pub mod channel;
+pub mod digest;
 pub mod email;
 pub mod error;
 pub mod facts;
@@ -12,9 +14,14 @@ pub mod net;
 pub mod options;
 pub mod pagerduty;
 pub mod period;
+pub mod plan;
 pub mod retry;
+pub mod route;
 pub mod signature;
 pub mod slack;
 pub mod templates;
 pub mod text;
 pub mod webhook;
+
+#[cfg(test)]
+mod tests;

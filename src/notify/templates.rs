@@ -19,6 +19,8 @@ use crate::{
 const OURS: &[(&str, &str)] = &[
     ("alert.html", include_str!("templates/alert.html")),
     ("alert.txt", include_str!("templates/alert.txt")),
+    ("digest.html", include_str!("templates/digest.html")),
+    ("digest.txt", include_str!("templates/digest.txt")),
     ("frame.html", include_str!("templates/frame.html")),
     ("teams.json", include_str!("templates/teams.json")),
 ];
@@ -26,6 +28,7 @@ const OURS: &[(&str, &str)] = &[
 /// All templates, checked.
 #[derive(Debug)]
 pub struct Templates {
+    ours: Environment<'static>,
     environment: Environment<'static>,
 }
 
@@ -51,12 +54,14 @@ impl Templates {
             at.parse().map_or_else(|_| at.to_owned(), text::instant)
         });
         environment.add_filter("clip", |words: &str, limit: usize| text::clip(words, limit));
-        let mut out = Self { environment };
         for (name, source) in OURS {
             // That ours can be read is shown by the tests.
-            let _ = out.environment.add_template(name, source);
+            let _ = environment.add_template(name, source);
         }
-        out
+        Self {
+            ours: environment.clone(),
+            environment,
+        }
     }
 
     /// Ours, with the user's own in their place.
@@ -125,11 +130,15 @@ impl Templates {
         self.environment.get_template(name).is_ok()
     }
 
-    /// Writes facts into a frame.
+    /// Writes facts into a frame. One of the user's that fails on them is said in the log, and ours is
+    /// used, so that a mistake in a template loses no notice.
     pub fn render(&self, name: &str, facts: &serde_json::Value) -> Result<String> {
-        let wrong = |e: minijinja::Error| Error::Setup(format!("template `{name}`: {e}"));
-        let template = self.environment.get_template(name).map_err(wrong)?;
         let value: Value = template::value(facts);
-        template.render(value).map_err(wrong)
+        let write =
+            |environment: &Environment<'_>| environment.get_template(name)?.render(value.clone());
+        write(&self.environment).or_else(|error| {
+            tracing::warn!(template = name, %error, "a template failed; ours is used");
+            write(&self.ours).map_err(|e| Error::Setup(format!("template `{name}`: {e}")))
+        })
     }
 }

@@ -19,6 +19,9 @@ use crate::model::id::NoticeId;
 /// Standard Webhooks asks for less than this.
 const MAX_BODY: usize = 20_000;
 
+/// The type of an event in its envelope.
+pub(super) const CLOUDEVENT: &str = "application/cloudevents+json";
+
 /// Findings that a body lists at most.
 const MAX_LISTED: usize = 50;
 
@@ -47,7 +50,7 @@ pub fn cloudevent(bundle: &Bundle, site: &Site) -> Body {
         })
     });
     Body {
-        content_type: "application/cloudevents+json",
+        content_type: CLOUDEVENT,
         text,
     }
 }

@@ -7,7 +7,7 @@ mod filter;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
 pub use apply::apply;
 pub use filter::{Filter, Order, Owned, count, list};
@@ -15,7 +15,7 @@ pub use filter::{Filter, Order, Owned, count, list};
 use super::{
     Tx,
     error::Result,
-    row::{Doc, Found, NAMES_SHOWN, Place, after_prefix},
+    row::{Doc, Found, NAMES_SHOWN, Place, after_prefix, runs_of},
 };
 use crate::model::{
     finding::{Finding, State, Status},
@@ -116,6 +116,24 @@ pub async fn get(tx: &mut Tx, key: FindingKey) -> Result<Option<Finding>> {
     let raw: Option<Raw> =
         on!(tx, c => sqlx::query_as(sql).bind(key.to_string()).fetch_optional(c).await)?;
     raw.map(Raw::read).transpose()
+}
+
+/// The findings of some keys, by key; one that is not there is left out.
+pub async fn of_keys(tx: &mut Tx, keys: &[FindingKey]) -> Result<BTreeMap<FindingKey, Finding>> {
+    let mut found = BTreeMap::new();
+    for run in runs_of(keys) {
+        let raw = on!(tx, c => {
+            let mut q = QueryBuilder::new("select * from finding where key in (");
+            let mut list = q.separated(", ");
+            for key in run {
+                list.push_bind(key.to_string());
+            }
+            q.push(") order by key");
+            q.build_query_as().fetch_all(c).await
+        })?;
+        found.extend(read_all(raw)?.into_iter().map(|f| (f.key, f)));
+    }
+    Ok(found)
 }
 
 /// The finding that a person means by `fnd-` and some digits, or by the digits alone.

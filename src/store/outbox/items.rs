@@ -21,7 +21,7 @@ use crate::{
 };
 
 #[derive(FromRow)]
-struct Raw {
+pub(super) struct Raw {
     key: String,
     kind: String,
     word: String,
@@ -65,7 +65,7 @@ impl Raw {
     }
 }
 
-fn read_all(raw: Vec<Raw>) -> Result<Vec<Item>> {
+pub(super) fn read_all(raw: Vec<Raw>) -> Result<Vec<Item>> {
     raw.into_iter().map(Raw::read).collect()
 }
 

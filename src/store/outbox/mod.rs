@@ -5,6 +5,7 @@
 mod addresses;
 mod batches;
 mod items;
+mod readers;
 
 pub use addresses::{BadAddress, bad_addresses, is_bad, mark_bad, mend};
 pub use batches::{
@@ -13,6 +14,7 @@ pub use batches::{
 pub use items::{
     Fate, Told, due, enqueue, fates, leave_out, of_batch, of_finding, recipients, told, waiting,
 };
+pub use readers::{Beginning, Lately, beginnings, defer, heard, lately, standing};
 
 use super::{error::Result, row::Place};
 use crate::model::people::Principal;

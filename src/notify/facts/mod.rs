@@ -2,18 +2,21 @@
 //! template or payload the channel needs. Every text in here is one line of harmless characters or a
 //! block of them (see [`text`]); escaping for HTML, JSON or markup happens where it is written out.
 
+mod gap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use gap::{gap, reason};
 
 use super::text;
 use crate::{
     catalog::template,
-    finding::Stopped,
     model::{
-        control::Control,
+        control::{Control, Param},
         finding::{Change, Effect, Finding, Observation, Origin, Reason},
         notice::Word,
-        outcome::{Authority, Row, Unknown},
+        outcome::{Authority, Row},
         policy::{Policy, Severity},
         run::{Run, Used},
         span::Span,
@@ -143,7 +146,7 @@ impl Told<'_> {
         let now = self.run.instant;
         Facts {
             title: text::line(&self.control.title),
-            sentence: self.sentence(finding),
+            sentence: self.sentence(change),
             severity: finding.severity,
             subject: Some(text::line(finding.subject.as_str())),
             source: source_of(finding.subject.as_str()),
@@ -177,7 +180,7 @@ impl Told<'_> {
                 .iter()
                 .map(|f| format!("{}:{}", f.name, f.reference))
                 .collect(),
-            condition: Some(text::block(&control.fails_when.text)),
+            condition: Some(condition(control)),
             rows: finding.rows.iter().take(ROWS).map(columns).collect(),
             more_rows: finding
                 .row_count
@@ -189,14 +192,24 @@ impl Told<'_> {
         }
     }
 
-    /// The control's own sentence, or its title with the subject when that cannot be said.
-    fn sentence(&self, finding: &Finding) -> String {
-        let own = self.control.message.as_deref().and_then(|message| {
-            let row = finding.rows.first()?;
-            template::message(message, row, finding.subject.as_str(), self.run.instant).ok()
-        });
-        let name = || text::native(finding.subject.as_str()).to_owned();
-        let said = own.unwrap_or_else(|| format!("{} fails: {}", name(), self.control.title));
+    /// The control's own sentence with the values that were seen; of what is over, what is the case now.
+    fn sentence(&self, change: &Change) -> String {
+        let finding = &change.finding;
+        let name = text::native(finding.subject.as_str());
+        let title = &self.control.title;
+        let said = match change.effect {
+            Some(Effect::Resolved) => format!("{name} passes again: {title}"),
+            Some(Effect::Retired) => format!("{name} left: {title}"),
+            _ => self
+                .control
+                .message
+                .as_deref()
+                .and_then(|message| {
+                    let row = finding.rows.first()?;
+                    template::message(message, row, finding.subject.as_str(), self.run.instant).ok()
+                })
+                .unwrap_or_else(|| format!("{name} fails: {title}")),
+        };
         text::clip(&text::line(&said), SENTENCE)
     }
 
@@ -252,70 +265,6 @@ impl Told<'_> {
     }
 }
 
-/// The facts of an evidence gap: which controls wait for the source, since when, and why.
-pub fn of_gap(change: &Change, titles: &dyn Fn(&str) -> Option<String>, run: &Run) -> Facts {
-    let finding = &change.finding;
-    let stopped: Vec<Stopped> = finding.rows.iter().filter_map(Stopped::of_row).collect();
-    let source = source_of(finding.subject.as_str()).unwrap_or_default();
-    let count = text::counted(finding.row_count, "control");
-    let last_good = stopped.iter().filter_map(|s| s.last_good).max();
-    let detail = stopped
-        .iter()
-        .find_map(|s| s.detail.as_deref())
-        .map(text::line);
-    let since = finding.state.opened_at.or(Some(finding.first_seen));
-    let sentence = match change.effect {
-        Some(Effect::Resolved) => {
-            format!("Source {source} is read again; its controls are checked again")
-        }
-        _ => format!(
-            "{count} not checked since {}: source {source} cannot be read",
-            since.map_or_else(|| text::instant(run.instant), text::instant)
-        ),
-    };
-    let rows = stopped
-        .iter()
-        .take(ROWS * 4)
-        .map(|s| stopped_row(s, titles))
-        .collect();
-    let good = last_good.map_or_else(
-        || "It was never read whole.".to_owned(),
-        |at| format!("It was last read whole on {}.", text::instant(at)),
-    );
-    Facts {
-        title: format!("Source {source} can be read"),
-        sentence: text::clip(&sentence, SENTENCE),
-        severity: finding.severity,
-        subject: Some(text::line(finding.subject.as_str())),
-        source: Some(source),
-        environment: None,
-        owner: None,
-        finding: Some(finding.key.short()),
-        since,
-        first_seen: Some(finding.first_seen),
-        confirmed_at: run.instant,
-        due_at: None,
-        because: detail,
-        repeats: repeats(finding),
-        origin: finding.state.origin,
-        group_interval: Span::minutes(5),
-        detail: Some(Detail {
-            policy: None,
-            why: Some(format!(
-                "{good} Until it is read whole again, what waits for it is neither passed nor resolved: findings keep the state they have."
-            )),
-            frameworks: Vec::new(),
-            condition: None,
-            rows,
-            more_rows: 0,
-            evidence: run.evidence.iter().map(seen).collect(),
-            ruled_out: Vec::new(),
-            fix: None,
-            run: Some(run.id.to_string()),
-        }),
-    }
-}
-
 impl Facts {
     /// The facts of what Tripline says of itself.
     pub fn of_operation(title: &str, sentence: &str, now: DateTime<Utc>) -> Self {
@@ -341,53 +290,6 @@ impl Facts {
     }
 }
 
-fn stopped_row(
-    stopped: &Stopped,
-    titles: &dyn Fn(&str) -> Option<String>,
-) -> Vec<(String, String)> {
-    let why: Vec<String> = stopped
-        .datasets
-        .iter()
-        .map(|(dataset, unknown)| format!("{dataset} ({})", reason(*unknown)))
-        .collect();
-    let control = stopped.control.as_str();
-    let named = titles(control).map_or_else(|| control.to_owned(), |t| format!("{control}: {t}"));
-    vec![
-        (
-            "control".to_owned(),
-            text::clip(&text::line(&named), SENTENCE),
-        ),
-        (
-            "waits for".to_owned(),
-            text::clip(&text::line(&why.join(", ")), SENTENCE),
-        ),
-        ("not checked since".to_owned(), text::instant(stopped.since)),
-    ]
-}
-
-/// Why an outcome is not known, in words.
-pub const fn reason(unknown: Unknown) -> &'static str {
-    match unknown {
-        Unknown::SourceError => "the source answered with an error",
-        Unknown::Timeout => "the source did not answer in time",
-        Unknown::Auth => "the source refused our credentials",
-        Unknown::RateLimited => "the source asked us to wait",
-        Unknown::Empty => "nothing is there, which the control does not allow",
-        Unknown::Incomplete => "rows are missing",
-        Unknown::Suspect => "the content is implausible",
-        Unknown::Stale => "the evidence is too old",
-        Unknown::SchemaChanged => "a column is not what it was",
-        Unknown::TypeError => "a value cannot be read as its type",
-        Unknown::NullCondition => "the condition is neither true nor false",
-        Unknown::LostVisibility => "we can no longer show that we see all there is",
-        Unknown::ClockSkew => "the evidence comes from the future",
-        Unknown::Unnamed => "the subject cannot be named",
-        Unknown::Absent => "the subject was not seen",
-        Unknown::AlreadyCounted => "the evidence was counted before",
-        Unknown::NeverCollected => "nothing was ever collected",
-    }
-}
-
 const fn left(authority: Authority) -> &'static str {
     match authority {
         Authority::Inventory => {
@@ -408,6 +310,33 @@ fn repeats(finding: &Finding) -> Option<String> {
 fn source_of(subject: &str) -> Option<String> {
     let (source, rest) = subject.split_once('/')?;
     (!source.is_empty() && !rest.is_empty()).then(|| text::line(source))
+}
+
+/// The failure condition, with the values of the parameters in it.
+fn condition(control: &Control) -> String {
+    let text = text::block(&control.fails_when.text);
+    let with: Vec<String> = control
+        .params
+        .iter()
+        .filter(|(name, _)| text.contains(&format!("${name}")))
+        .map(|(name, param)| format!("{name} = {}", shown(param)))
+        .collect();
+    if with.is_empty() {
+        text
+    } else {
+        format!("{text}, with {}", with.join(", "))
+    }
+}
+
+fn shown(param: &Param) -> String {
+    match param {
+        Param::Duration(span) => span.to_string(),
+        Param::Bool(value) => value.to_string(),
+        Param::Int(value) => value.to_string(),
+        Param::Float(value) => value.to_string(),
+        Param::Text(value) => text::clip(&text::line(value), 120),
+        Param::List(values) => text::clip(&text::line(&values.join(", ")), 120),
+    }
 }
 
 /// The provision that a control enforces, with its wording at the version in force.
