@@ -45,7 +45,8 @@ pub fn read(root: &Path, folder: &Folder, out: &mut Vec<Diagnostic>) -> Vec<Text
     let full = root.join(&folder.path);
     if !full.is_dir() {
         if let Some(place) = &folder.named {
-            let what = format!("there is no folder `{}`", folder.path.display());
+            let path = folder.path.strip_prefix(root).unwrap_or(&folder.path);
+            let what = format!("there is no folder `{}`", path.display());
             out.push(
                 Diagnostic::error("TL0603", place, what)
                     .help("the path is relative to the folder of `tripline.yaml`"),

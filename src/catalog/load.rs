@@ -15,17 +15,17 @@ use super::{
     control,
     folder::{self, Folder, Text},
     name::Slug,
-    policy::{self, PolicyFile},
+    policy::PolicyFile,
     source::{Source, SourceFile},
 };
 use crate::{
     model::{
         id::{ConnectorId, Sha, SourceId},
-        policy::ProvisionRef,
+        policy::{Policy, ProvisionRef},
     },
     yaml::{
         decode::{Cx, Decode as _, Located},
-        diagnostic::{Diagnostic, Level, Place, nearest},
+        diagnostic::{Diagnostic, Place, nearest},
         tree::{self, Kind, Node},
         values::Named,
     },
@@ -51,13 +51,24 @@ pub struct ControlEntry {
     pub draft: Option<control::Draft>,
 }
 
+/// A policy file: the places that others judge, and the policy unless the file has a mistake.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyEntry {
+    /// Its name.
+    pub id: Option<Located<Slug>>,
+    /// Who leads it.
+    pub owner: Option<Located<String>>,
+    /// The policy.
+    pub policy: Option<Policy>,
+}
+
 /// Everything in the folders.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
     /// Controls in the order of their paths.
     pub controls: Vec<ControlEntry>,
     /// Policies in the order of their paths.
-    pub policies: Vec<policy::Draft>,
+    pub policies: Vec<PolicyEntry>,
     /// Connectors by name.
     pub connectors: BTreeMap<ConnectorId, Arc<Connector>>,
     /// The digest of all names and texts.
@@ -110,21 +121,20 @@ pub fn read(root: &Path, folders: &Folders, out: &mut Vec<Diagnostic>) -> Files 
 
 impl Files {
     fn policy(&mut self, file: &Text, out: &mut Vec<Diagnostic>) {
-        let node = match tree::parse(&file.name, &file.text) {
-            Ok(node) => node,
-            Err(found) => {
-                out.extend(found);
-                self.clauses.in_doubt = true;
-                return;
-            }
+        let Some(node) = tree::recover(&file.name, &file.text, out) else {
+            self.clauses.in_doubt = true;
+            return;
         };
         self.clauses.note(&node);
         let mut cx = Cx::default();
-        let read = PolicyFile::decode(&node, &mut cx);
-        let sound = cx.out.iter().all(|d| d.level != Level::Error);
+        let file = PolicyFile::decode(&node, &mut cx);
         out.append(&mut cx.out);
-        self.policies
-            .extend(read.filter(|_| sound).map(|file| file.resolve(out)));
+        // The places are read once more on their own, so that a mistake elsewhere does not hide theirs.
+        self.policies.push(PolicyEntry {
+            id: node.get("id").and_then(|n| Located::decode(n, &mut cx)),
+            owner: node.get("owner").and_then(|n| Located::decode(n, &mut cx)),
+            policy: file.map(|file| file.resolve(out)),
+        });
     }
 
     fn connector(&mut self, file: &Text, out: &mut Vec<Diagnostic>) {
@@ -154,12 +164,9 @@ impl Files {
     }
 
     fn control(&mut self, file: &Text, out: &mut Vec<Diagnostic>) {
-        match tree::parse(&file.name, &file.text) {
-            Ok(node) => {
-                let (open, draft) = control::read(&node, out);
-                self.controls.push(ControlEntry { open, draft });
-            }
-            Err(found) => out.extend(found),
+        if let Some(node) = tree::recover(&file.name, &file.text, out) {
+            let (open, draft) = control::read(&node, out);
+            self.controls.push(ControlEntry { open, draft });
         }
     }
 
@@ -167,7 +174,8 @@ impl Files {
     fn duplicates(&self, out: &mut Vec<Diagnostic>) {
         let controls = self.controls.iter().filter_map(|c| c.open.id.as_ref());
         once("control", controls, out);
-        once("policy", self.policies.iter().map(|p| &p.id), out);
+        let policies = self.policies.iter().filter_map(|p| p.id.as_ref());
+        once("policy", policies, out);
     }
 
     /// Every clause that a control names is in a policy.

@@ -73,28 +73,16 @@ fn provisions_are_named(policy: &PolicyFile, node: &Node, cx: &mut Cx) {
     }
 }
 
-/// A policy with the places that only the rest of the catalog can judge.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
-    /// The policy.
-    pub policy: Policy,
-    /// Where its name stands.
-    pub id: Located<Slug>,
-    /// Who leads it, and where that stands.
-    pub owner: Located<String>,
-}
-
 impl PolicyFile {
     /// The policy as the daemon's noun; unknown frameworks are warnings.
-    pub fn resolve(self, out: &mut Vec<Diagnostic>) -> Draft {
-        let owner = self.owner.map(|o| o.0);
+    pub fn resolve(self, out: &mut Vec<Diagnostic>) -> Policy {
         let provisions = self.provisions.0.into_iter();
-        let policy = Policy {
+        Policy {
             id: PolicyId::new(&self.id.0),
             version: self.version,
             effective: self.effective,
             title: self.title.0,
-            owner: owner.value.clone(),
+            owner: self.owner.value.0,
             frameworks: frameworks::resolve(&self.frameworks, out),
             provisions: provisions
                 .map(|(key, provision)| Provision {
@@ -103,11 +91,6 @@ impl PolicyFile {
                     text: provision.text.0,
                 })
                 .collect(),
-        };
-        Draft {
-            policy,
-            id: self.id,
-            owner,
         }
     }
 }

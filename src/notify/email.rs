@@ -79,6 +79,11 @@ pub fn is_mailbox(text: &str) -> bool {
     text.parse::<Mailbox>().is_ok() && !text.contains(['\r', '\n'])
 }
 
+/// Whether a text is one bare address, `ada@example.test`.
+pub fn is_address(text: &str) -> bool {
+    text.parse::<lettre::Address>().is_ok()
+}
+
 /// A mail server that letters go through.
 #[derive(Debug)]
 pub struct Mailer {

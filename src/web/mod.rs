@@ -1,6 +1,8 @@
 //! The HTTP side of the daemon: health, readiness and metrics. Serves what it is told by a
 //! [`Probe`]; it reads no table itself and changes nothing on a GET.
 
+pub mod options;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
@@ -13,6 +15,8 @@ use axum::{
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+pub use options::Options;
 
 /// One thing that must hold for the daemon to be ready.
 #[derive(Debug, Clone, Serialize)]

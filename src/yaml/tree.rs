@@ -82,6 +82,39 @@ impl Node {
 /// # Errors
 /// A diagnostic for text that is not YAML, or for YAML that we do not take.
 pub fn parse_all(file: &Path, text: &str) -> Result<Vec<Node>, Vec<Diagnostic>> {
+    let (documents, out) = documents(file, text)?;
+    if out.is_empty() {
+        Ok(documents)
+    } else {
+        Err(out)
+    }
+}
+
+/// Parses text that holds exactly one document, and goes on past keys that are given twice, so that the
+/// other mistakes of the file can be told with them. The first of two equal keys is read.
+pub fn recover(file: &Path, text: &str, out: &mut Vec<Diagnostic>) -> Option<Node> {
+    if let Ok((mut found, mut twice)) = documents(file, text)
+        && found.len() == 1
+        && twice.iter().all(|d| d.code == TWICE)
+    {
+        out.append(&mut twice);
+        return found.pop();
+    }
+    match parse(file, text) {
+        Ok(node) => Some(node),
+        Err(mistakes) => {
+            out.extend(mistakes);
+            None
+        }
+    }
+}
+
+/// The code of a key that is given twice.
+const TWICE: &str = "TL0005";
+
+type Documents = (Vec<Node>, Vec<Diagnostic>);
+
+fn documents(file: &Path, text: &str) -> Result<Documents, Vec<Diagnostic>> {
     let mut tree = Tree {
         file: file.into(),
         lines: text.lines().collect(),
@@ -116,11 +149,7 @@ pub fn parse_all(file: &Path, text: &str) -> Result<Vec<Node>, Vec<Diagnostic>> 
             _ => documents.extend(tree.node(0)),
         }
     }
-    if tree.out.is_empty() {
-        Ok(documents)
-    } else {
-        Err(tree.out)
-    }
+    Ok((documents, tree.out))
 }
 
 /// Parses text that holds exactly one document.
@@ -248,7 +277,7 @@ impl<'t> Tree<'t> {
                     key.text, first.place.line
                 );
                 self.out
-                    .push(Diagnostic::error("TL0005", &key.place, what).help("keep one of them"));
+                    .push(Diagnostic::error(TWICE, &key.place, what).help("keep one of them"));
                 continue;
             }
             entries.push((key, value));

@@ -134,7 +134,7 @@ pub(crate) fn library() -> (Vec<Control>, BTreeMap<String, Policy>) {
         match decode::read::<PolicyFile>(&path, &text) {
             Ok((file, mut warnings)) => {
                 out.append(&mut warnings);
-                let policy = file.resolve(&mut out).policy;
+                let policy = file.resolve(&mut out);
                 policies.insert(policy.id.to_string(), policy);
             }
             Err(mut wrong) => out.append(&mut wrong),
