@@ -386,11 +386,26 @@ fn opened<'v>(column: &Column, at: Option<&Path>, text: &str) -> Result<Option<C
     })
 }
 
+/// Whether the value is looked for with a JSONPath, which may find several.
+fn is_query(column: &Column) -> bool {
+    let path = match (&column.json, &column.origin) {
+        (Some(Some(path)), _) | (_, Origin::Row(path) | Origin::Beside(From { path, .. })) => path,
+    };
+    path.as_str().starts_with('$')
+}
+
 /// One value of what a path found, by the column's `pick`.
 fn picked<'v>(column: &Column, found: Found<'v>) -> Option<Cell<'v>> {
     let Some(pick) = column.pick else {
         return match found {
             Found::None => None,
+            Found::One(value) if column.ty == ColumnType::ListText && is_query(column) => {
+                // A query that may find several values found one of them: a list of one.
+                Some(match value {
+                    Value::Array(_) | Value::Null => Cell::from(value),
+                    one => Cell::Many(vec![one]),
+                })
+            }
             Found::One(value) => Some(Cell::from(value)),
             Found::Many(values) => Some(Cell::Many(values)),
         };
@@ -465,14 +480,14 @@ mod tests {
         shaper.push(&full, around).unwrap();
         shaper
             .push(
-                &json!({ "name": "b", "version": 4, "stage": null }),
+                &json!({ "name": "b", "version": 4, "stage": null, "tags": [{ "key": "tier" }] }),
                 Around::default(),
             )
             .unwrap();
         assert_eq!(shaper.rows(), 2);
         let table = shaper.finish();
         insta::assert_snapshot!(json!(row(&table, 0)), @r#"{"name":"a","version":3,"owner":"risk","stage":"live","rotated_at":null,"group":"group-a","region":"eu-west-1","card_owner":"ml","first":"x","all":"x, y","how_many":2,"labels":["owner","tier"]}"#);
-        insta::assert_snapshot!(json!(row(&table, 1)), @r#"{"name":"b","version":4,"owner":null,"stage":"none","rotated_at":null,"group":null,"region":null,"card_owner":null,"first":null,"all":null,"how_many":0,"labels":null}"#);
+        insta::assert_snapshot!(json!(row(&table, 1)), @r#"{"name":"b","version":4,"owner":null,"stage":"none","rotated_at":null,"group":null,"region":null,"card_owner":null,"first":null,"all":null,"how_many":0,"labels":["tier"]}"#);
     }
 
     #[test]

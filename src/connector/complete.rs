@@ -273,18 +273,14 @@ impl fmt::Display for Reason {
                 write!(f, "{count} rows cannot be read, the first: {what}")
             }
             Self::Total(got, total) => write!(f, "got {got} of {total} rows"),
-            Self::Drift(count, key, reads) => {
-                let times = if *reads == 1 {
-                    String::new()
-                } else {
-                    format!(" in each of {reads} reads")
-                };
-                write!(
-                    f,
-                    "{count} key{} came twice{times}, such as {key}: rows moved while they were read",
-                    s(count)
-                )
+            Self::Drift(count, key, ..=1) => {
+                write!(f, "{count} key{} came twice, such as {key}", s(count))
             }
+            Self::Drift(count, key, reads) => write!(
+                f,
+                "{count} key{} came twice in each of {reads} reads, such as {key}: rows moved while they were read",
+                s(count)
+            ),
             Self::Unsure(count) => write!(
                 f,
                 "{count} row{} no longer listed, but two reads differ: they may only have moved",

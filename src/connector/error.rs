@@ -69,7 +69,7 @@ pub enum Error {
         what: String,
     },
     /// The answer is longer than allowed.
-    #[error("{at} answered with more than {limit}")]
+    #[error("{at} is longer than {limit}")]
     TooLong {
         /// Method and address, or the file.
         at: String,

@@ -50,7 +50,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    error::{Error, Result},
+    aws::Account,
+    error::Result,
     file::Folder,
     http::{Http, Means, auth::Sessions, tape::Tape},
     settings::{Parent, Settings},
@@ -161,7 +162,7 @@ fn open(request: &Request<'_>) -> Result<Box<dyn Reader>> {
             &Settings::read(source)?,
             request.clock.now(),
         )?),
-        Kind::Aws(_) => return Err(Error::Settings("`aws` is not read yet".to_owned())),
+        Kind::Aws(aws) => Box::new(Account::open(aws, source, means)?),
     })
 }
 

@@ -21,7 +21,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub(super) fn read(bytes: &[u8], xlsx: &Xlsx, at: &str, sink: &mut dyn Sink) -> Result<()> {
     let wrong = |what: String| Error::input(at, what);
     let broken = |e: XlsxError| match e {
-        XlsxError::Zip(_) => wrong(format!("it is no workbook, or was cut short ({e})")),
+        XlsxError::Zip(_) => wrong("it is no workbook, or was cut short".to_owned()),
         XlsxError::Password => wrong("it is protected by a password".to_owned()),
         other => wrong(other.to_string()),
     };

@@ -19,5 +19,6 @@ mod library;
 mod lifecycle;
 mod requirements;
 mod schemas;
+mod sources;
 mod store;
 mod systems;

@@ -134,23 +134,23 @@ pub enum Error {
     #[error("TLS for the database cannot be set up: {0}")]
     Tls(String),
     /// There is no connection to be had.
-    #[error("the database cannot be reached")]
-    Connect(#[source] sqlx::Error),
+    #[error("the database cannot be reached: {0}")]
+    Connect(String),
     /// The database does not take our credentials, or does not let us read this.
-    #[error("the database refuses us")]
-    Refused(#[source] sqlx::Error),
+    #[error("the database refuses us: {0}")]
+    Refused(String),
     /// A statement took too long.
     #[error("the database did not answer within {0}")]
     Timeout(Span),
     /// The statement names something that is not there.
-    #[error("the statement does not fit the database")]
-    Changed(#[source] sqlx::Error),
+    #[error("the statement does not fit the database: {0}")]
+    Changed(String),
     /// A value of the statement cannot be computed. The database's own words may repeat the value, so they are left out.
     #[error("the statement met a value that it cannot compute with (SQLSTATE {0})")]
     Value(String),
     /// Anything else.
-    #[error("the database answered with an error")]
-    Statement(#[source] sqlx::Error),
+    #[error("the database answered with an error: {0}")]
+    Statement(String),
     /// Not one SELECT.
     #[error("{0}")]
     NotOne(NotOne),
@@ -195,23 +195,27 @@ impl Error {
     }
 
     /// Sorts what the driver says; `timeout` is what a cancelled statement had.
-    fn of(error: sqlx::Error, timeout: Duration) -> Self {
-        let code = match &error {
-            sqlx::Error::Database(e) => e.code().map(std::borrow::Cow::into_owned),
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => {
-                return Self::Connect(error);
-            }
-            _ => None,
+    fn of(error: &sqlx::Error, timeout: Duration) -> Self {
+        let sqlx::Error::Database(said) = error else {
+            return match error {
+                sqlx::Error::Io(e) => Self::Connect(e.to_string()),
+                sqlx::Error::Tls(e) => Self::Connect(format!("TLS: {e}")),
+                other => Self::Statement(other.to_string()),
+            };
         };
-        match code.as_deref() {
+        // The message alone: what else comes with it repeats values, or names lines of the server's own code.
+        let message = said.message().to_owned();
+        match said.code().as_deref() {
             Some("57014" | "9") => Self::timeout(timeout),
-            Some(c) if c.starts_with("28") || c == "42501" || c == "3D000" => Self::Refused(error),
+            Some(c) if c.starts_with("28") || c == "42501" || c == "3D000" => {
+                Self::Refused(message)
+            }
             Some(c) if c.len() == 5 && c.starts_with("22") => Self::Value(c.to_owned()),
-            Some("42P01" | "42703" | "3F000" | "42883") => Self::Changed(error),
-            Some("57P03" | "53300" | "5" | "6") => Self::Connect(error),
+            Some("42P01" | "42703" | "3F000" | "42883") => Self::Changed(message),
+            Some("57P03" | "53300" | "5" | "6" | "14") => Self::Connect(message),
             // SQLite says all mistakes of a statement with one code.
-            Some("1") if error.to_string().contains("no such") => Self::Changed(error),
-            _ => Self::Statement(error),
+            Some("1") if message.starts_with("no such") => Self::Changed(message),
+            _ => Self::Statement(message),
         }
     }
 }

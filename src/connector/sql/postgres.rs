@@ -67,7 +67,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Waits for the driver, but not for ever: a server that is gone keeps no limit.
 async fn patient<T>(job: Job<'_>, step: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
     match tokio::time::timeout(job.timeout + GRACE, step).await {
-        Ok(done) => Ok(done.map_err(|e| Error::of(e, job.timeout))?),
+        Ok(done) => Ok(done.map_err(|e| Error::of(&e, job.timeout))?),
         Err(_) => Err(Error::timeout(job.timeout + GRACE).into()),
     }
 }

@@ -32,10 +32,8 @@ pub(super) async fn read(
         .create_if_missing(false)
         .busy_timeout(job.timeout)
         .disable_statement_logging();
-    let mut db = options.connect().await.map_err(|e| match e {
-        sqlx::Error::Database(_) => Error::Connect(e),
-        other => Error::of(other, job.timeout),
-    })?;
+    let wrong = |e| Error::of(&e, job.timeout);
+    let mut db = options.connect().await.map_err(wrong)?;
     let total = rows(&mut db, job, sink).await;
     // Nothing was written, so there is nothing to lose when closing goes wrong.
     let _closed = db.close().await;
@@ -43,8 +41,8 @@ pub(super) async fn read(
 }
 
 async fn rows(db: &mut SqliteConnection, job: Job<'_>, sink: &mut dyn Sink) -> Result<Option<u64>> {
-    let wrong = |e| Error::of(e, job.timeout);
-    limit(db, job.timeout).await?;
+    let wrong = |e| Error::of(&e, job.timeout);
+    limit(db, job.timeout).await.map_err(wrong)?;
     let mut tx = db.begin().await.map_err(wrong)?;
     job.meter.request();
     let statement = tx
@@ -82,9 +80,9 @@ async fn rows(db: &mut SqliteConnection, job: Job<'_>, sink: &mut dyn Sink) -> R
     }
 }
 
-async fn limit(db: &mut SqliteConnection, timeout: Duration) -> Result<()> {
+async fn limit(db: &mut SqliteConnection, timeout: Duration) -> sqlx::Result<()> {
     let until = Instant::now() + timeout;
-    let mut handle = db.lock_handle().await.map_err(Error::Connect)?;
+    let mut handle = db.lock_handle().await?;
     handle.set_progress_handler(LOOK, move || Instant::now() < until);
     Ok(())
 }
