@@ -129,7 +129,7 @@ pub(super) fn policy() -> Policy {
     let (file, _) =
         decode::read::<catalog::policy::PolicyFile>(Path::new("policies/nhi.yaml"), POLICY)
             .unwrap();
-    file.resolve(&mut Vec::new()).policy
+    file.resolve(&mut Vec::new())
 }
 
 /// The company with routes of its own.
