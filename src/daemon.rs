@@ -1,1 +1,0 @@
-//! Wiring, reload, shutdown.

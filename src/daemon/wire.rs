@@ -1,0 +1,101 @@
+//! From what was loaded to what can run: opens the store and the evidence, and hands every part what it
+//! needs. Used by the daemon and by every command that runs a control or reads evidence.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::Catalog,
+    clock::SharedClock,
+    collect::Collector,
+    config::{Config, Loaded},
+    evaluate::Engine,
+    evidence::Archive,
+    model::id::SourceId,
+    notify::route::Desk,
+    run::{Context, Set},
+    store::{Schema, Store},
+};
+
+/// An installation that is ready to run.
+#[derive(Debug)]
+pub struct Wired {
+    /// What every run needs.
+    pub cx: Arc<Context>,
+    /// What is loaded.
+    pub set: Set,
+    /// The evidence.
+    pub archive: Archive,
+    /// Its settings.
+    pub config: Config,
+}
+
+/// Opens what the settings name. A store without tables gets them; one with older tables is left as it is,
+/// because a migration is for a person to decide.
+///
+/// # Errors
+/// The store or the evidence cannot be opened.
+pub async fn wire(
+    loaded: Loaded,
+    clock: SharedClock,
+    cancel: CancellationToken,
+) -> anyhow::Result<Wired> {
+    let Loaded {
+        config, catalog, ..
+    } = loaded;
+    let store = open(&config).await?;
+    let archive = Archive::open(&config.evidence).context("the evidence cannot be opened")?;
+    let engine = Engine::new(archive.clone(), &config.limits.engine())
+        .context("the engine cannot be started")?;
+    let collector = Collector::new(store.clone(), archive.clone(), clock.clone(), cancel);
+    let cx = Context {
+        store,
+        engine,
+        collector,
+        clock,
+    };
+    Ok(Wired {
+        cx: Arc::new(cx),
+        set: set(catalog, &config)?,
+        archive,
+        config,
+    })
+}
+
+/// Opens the store of an installation, ready to be read and written.
+///
+/// # Errors
+/// It cannot be opened, or its tables are not those of this program.
+pub async fn open(config: &Config) -> anyhow::Result<Store> {
+    let options = &config.store;
+    let store = Store::open(options)
+        .await
+        .with_context(|| format!("{options} cannot be opened"))?;
+    if matches!(store.schema().await?, Schema::Older(0)) {
+        store
+            .migrate()
+            .await
+            .with_context(|| format!("{options} cannot be given its tables"))?;
+    }
+    store.ready().await?;
+    Ok(store)
+}
+
+/// What is loaded, prepared for runs.
+///
+/// # Errors
+/// A mistake that the load should have refused.
+pub fn set(catalog: Catalog, config: &Config) -> anyhow::Result<Set> {
+    let owners: BTreeMap<SourceId, String> = catalog
+        .sources
+        .iter()
+        .map(|(id, source)| (id.clone(), source.owner.to_string()))
+        .collect();
+    let (desk, _) = Desk::new(&config.notify, &catalog.directory, owners).map_err(|problems| {
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the routes cannot be used:\n{}", said.join("\n"))
+    })?;
+    Ok(Set::new(catalog, desk)?)
+}
