@@ -300,6 +300,17 @@ impl Leaf {
         facts.map(|fact| Self::new(run.ended_at, fact)).collect()
     }
 
+    /// What changes of findings outside any run leave in the log.
+    pub fn of_changes<'a>(
+        at: DateTime<Utc>,
+        changes: impl IntoIterator<Item = &'a Change>,
+    ) -> Vec<Self> {
+        let moved = changes.into_iter().filter_map(Transition::of);
+        moved
+            .map(|t| Self::new(at, Fact::Transition(Box::new(t))))
+            .collect()
+    }
+
     /// What a collection leaves in the log.
     pub fn of_snapshot(snapshot: &Snapshot) -> Self {
         let fact = Fact::Evidence(Box::new(EvidenceFact::of(snapshot)));

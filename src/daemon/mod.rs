@@ -1,6 +1,10 @@
 //! The daemon: everything wired together, kept alive, reloaded and stopped.
 
+pub mod chores;
 pub mod metrics;
+mod probe;
+mod reload;
+pub mod serve;
 pub mod wire;
 pub mod work;
 

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    audit::key::Key,
     catalog::Catalog,
     clock::SharedClock,
     collect::Collector,
@@ -98,4 +99,13 @@ pub fn set(catalog: Catalog, config: &Config) -> anyhow::Result<Set> {
         anyhow::anyhow!("the routes cannot be used:\n{}", said.join("\n"))
     })?;
     Ok(Set::new(catalog, desk)?)
+}
+
+/// The key that signs the log, made when there is none yet.
+///
+/// # Errors
+/// It cannot be read or written, or is of another log.
+pub fn key(config: &Config) -> anyhow::Result<Key> {
+    let path = config.root.join(&config.audit.key.file);
+    Ok(Key::open(&path, &config.audit.origin)?)
 }

@@ -150,7 +150,7 @@ async fn keep(cx: &Context, tick: &Tick) {
         match renewed.await {
             Ok(()) => {}
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, control = %tick.control, "the lease could not be renewed yet")
+                tracing::warn!(%error, control = %tick.control, "the lease could not be renewed yet");
             }
             Err(error) => {
                 tracing::warn!(%error, control = %tick.control, "the lease is lost: another worker has the tick");
@@ -179,3 +179,29 @@ async fn end(cx: &Context, tick: &Tick, state: TickState, why: &str) -> Result<(
 
 /// How long a worker waits before it looks again whether somebody else left something due.
 pub const POLL: Duration = Duration::from_secs(5);
+
+/// How many leaves the log has.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn log_size(cx: &Context) -> Result<u64, store::Error> {
+    store::audit::size(&mut cx.store.read().await?).await
+}
+
+/// Says what became of a tick, for whoever reads the log of the daemon.
+pub fn log(ended: &Ended) {
+    match ended {
+        Ended::Ran(summary) => {
+            let run = &summary.run;
+            let counts = run.counts;
+            tracing::info!(
+                control = %run.control, run = %run.id, pass = counts.pass, fail = counts.fail, unknown = counts.unknown,
+                not_checked = run.not_checked.map_or("-", |why| why.as_str()), moved = summary.moved, owed = summary.owed,
+                "ran"
+            );
+        }
+        Ended::Skipped(why) => tracing::info!(why, "skipped"),
+        Ended::Failed(control, error) => tracing::error!(%control, %error, "failed"),
+        Ended::Lost(control) => tracing::warn!(%control, "another worker has it"),
+    }
+}

@@ -1,0 +1,242 @@
+//! What must be done besides running controls: the log is signed, what came into force is recorded, removed
+//! controls let go of their findings, old evidence goes, and whoever watches us hears that we live. Each
+//! chore may fail without harm; it is done again at its next turn.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    audit::{
+        checkpoint,
+        key::Key,
+        leaf::{self, Event, Fact, Leaf, Life, What},
+    },
+    clock::stamp,
+    config::file::{Address, Ping},
+    connector,
+    evidence::{self, Archive, retention},
+    finding,
+    model::{
+        finding::{Change, Finding, Status},
+        id::{ControlId, FindingKey, RunId, Sha},
+    },
+    run::{Context, Set},
+    store::{self, Page, Tx, audit, findings, meta, snapshots},
+};
+
+/// How long runs, ticks and delivered notices are kept for people; what proves them is in the log for ever.
+const HISTORY_DAYS: i64 = 400;
+
+/// Signs the head of the log, unless it was signed already. Gives its size.
+///
+/// # Errors
+/// The store cannot be written.
+pub async fn checkpoint(cx: &Context, key: &Key) -> anyhow::Result<u64> {
+    let mut tx = cx.store.begin().await?;
+    let head = audit::head(&mut tx).await?;
+    let last = audit::last_checkpoint(&mut tx).await?;
+    if head.size == 0 || last.is_some_and(|last| last.size == head.size) {
+        return Ok(head.size);
+    }
+    let note = checkpoint::Checkpoint {
+        origin: key.public().origin().to_owned(),
+        size: head.size,
+        root: head.root,
+    }
+    .sign(key)?;
+    let kept = audit::Checkpoint {
+        size: head.size,
+        note,
+        at: cx.clock.now(),
+    };
+    audit::keep_checkpoint(&mut tx, &kept).await?;
+    tx.commit().await?;
+    Ok(head.size)
+}
+
+/// Records that the daemon began or stopped; on a start also since when nobody was there.
+///
+/// # Errors
+/// The store cannot be written.
+pub async fn life(cx: &Context, event: Event) -> Result<(), store::Error> {
+    let now = cx.clock.now();
+    let mut tx = cx.store.begin().await?;
+    let mut leaves = Vec::new();
+    let life = |event, since| {
+        let program = env!("CARGO_PKG_VERSION").to_owned();
+        Leaf::new(
+            now,
+            Fact::Life(Life {
+                event,
+                program,
+                since,
+            }),
+        )
+    };
+    if event == Event::Start
+        && let Some(alive) = meta::get(&mut tx, meta::HEARTBEAT).await?
+        && let Ok(since) = alive.parse::<DateTime<Utc>>()
+    {
+        leaves.push(life(Event::Gap, Some(since)));
+    }
+    leaves.push(life(event, None));
+    beat(&mut tx, now).await?;
+    audit::append(&mut tx, &leaves).await?;
+    tx.commit().await
+}
+
+/// Notes that the daemon lives.
+///
+/// # Errors
+/// The store cannot be written.
+pub async fn alive(cx: &Context) -> Result<(), store::Error> {
+    let mut tx = cx.store.begin().await?;
+    beat(&mut tx, cx.clock.now()).await?;
+    tx.commit().await
+}
+
+async fn beat(tx: &mut Tx, now: DateTime<Utc>) -> Result<(), store::Error> {
+    meta::set(tx, meta::HEARTBEAT, &now.to_rfc3339()).await
+}
+
+/// Records which definitions came into force since the last load, and retires what belongs to controls that
+/// are gone. Gives how many definitions were new.
+///
+/// # Errors
+/// The store cannot be written.
+pub async fn adopt(cx: &Context, set: &Set) -> Result<usize, store::Error> {
+    let now = cx.clock.now();
+    let mut tx = cx.store.begin().await?;
+    let mut leaves = Vec::new();
+    for (what, id, version, digest) in definitions(set) {
+        let key = format!("{what}:{id}");
+        if meta::get(&mut tx, &key).await? == Some(digest.to_string()) {
+            continue;
+        }
+        meta::set(&mut tx, &key, &digest.to_string()).await?;
+        let fact = leaf::Definition {
+            what,
+            id,
+            version,
+            digest,
+        };
+        leaves.push(Leaf::new(now, Fact::Definition(fact)));
+    }
+    let new = leaves.len();
+    leaves.extend(retire(&mut tx, set, now).await?);
+    audit::append(&mut tx, &leaves).await?;
+    tx.commit().await?;
+    Ok(new)
+}
+
+fn definitions(set: &Set) -> Vec<(What, String, Option<u32>, Sha)> {
+    let catalog = &set.catalog;
+    let whole = (What::Config, "tripline".to_owned(), None, catalog.digest);
+    let controls = catalog
+        .controls
+        .values()
+        .map(|c| (What::Control, c.id.to_string(), None, c.definition));
+    let policies = catalog.policies.values().map(|p| {
+        let digest = serde_json::to_value(p.as_ref()).map_or(Sha::of([]), |v| Sha::of_json(&v));
+        (What::Policy, p.id.to_string(), Some(p.version), digest)
+    });
+    std::iter::once(whole)
+        .chain(controls)
+        .chain(policies)
+        .collect()
+}
+
+/// Lets findings of removed controls go: nobody watches their subjects any more.
+async fn retire(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<Vec<Leaf>, store::Error> {
+    let run = RunId::from(stamp("load-", now));
+    let mut changes: Vec<Change> = Vec::new();
+    let mut gone: BTreeSet<ControlId> = BTreeSet::new();
+    for id in findings::controls(tx).await? {
+        let known = || set.catalog.controls.contains_key(&id);
+        if id.as_str().starts_with("source:") || known() {
+            continue;
+        }
+        let kept = findings::of_control(tx, &id).await?;
+        let here: Vec<Finding> = kept
+            .into_iter()
+            .filter(|f| f.state.status != Status::Retired)
+            .collect();
+        changes.extend(finding::removed(here, &run, now));
+        gone.insert(id);
+    }
+    findings::apply(tx, &changes).await?;
+    for source in set.catalog.sources.keys() {
+        let key = FindingKey::of(&finding::gap_control(source), &finding::gap_subject(source));
+        for control in &gone {
+            if let Some(gap) = findings::get(tx, key).await? {
+                let change = finding::gap_without(gap, control, &run, now);
+                findings::apply(tx, std::slice::from_ref(&change)).await?;
+                changes.push(change);
+            }
+        }
+    }
+    Ok(Leaf::of_changes(now, &changes))
+}
+
+/// Lets go of snapshots, runs, ticks and notices that nothing needs any more. Gives how many snapshots went.
+///
+/// # Errors
+/// The store or the evidence cannot be written.
+pub async fn retain(
+    cx: &Context,
+    archive: &Archive,
+    options: &evidence::Options,
+) -> anyhow::Result<usize> {
+    let now = cx.clock.now();
+    let mut tx = cx.store.begin().await?;
+    let all = snapshots::list(&mut tx, &snapshots::Filter::default(), Page::ALL).await?;
+    let references = retention::References {
+        findings: store::retention::under_open_findings(&mut tx).await?,
+        ..retention::References::default()
+    };
+    let rule = retention::Rule {
+        keep: options.0.keep,
+        keep_last: usize::try_from(options.0.keep_last).unwrap_or(usize::MAX),
+    };
+    let decision = retention::decide(&all, &references, rule, now);
+    let expired: Vec<_> = decision
+        .verdicts
+        .into_iter()
+        .filter_map(|(id, verdict)| (!verdict.stays()).then_some(id))
+        .collect();
+    let orphans = store::retention::forget_snapshots(&mut tx, &expired).await?;
+    let before = now - chrono::TimeDelta::days(HISTORY_DAYS);
+    store::retention::forget_runs(&mut tx, before).await?;
+    store::retention::forget_ticks(&mut tx, before).await?;
+    store::retention::forget_notices(&mut tx, before).await?;
+    tx.commit().await?;
+    for object in orphans {
+        archive.remove(object).await?;
+    }
+    Ok(expired.len())
+}
+
+/// Knocks at the address that waits for us.
+///
+/// # Errors
+/// The address is not known or did not answer with success; the message never names it.
+pub async fn ping(ping: &Ping) -> anyhow::Result<()> {
+    let url = match &ping.url {
+        Address::Url(url) => url.to_string(),
+        Address::Secret(secret) => secret.read()?.expose_secret().to_owned(),
+    };
+    connector::tls::provider();
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .map_err(reqwest::Error::without_url)?;
+    let answer = client.get(url).send().await;
+    answer
+        .and_then(reqwest::Response::error_for_status)
+        .map_err(reqwest::Error::without_url)
+        .context("the dead-man's switch could not be reached")?;
+    Ok(())
+}

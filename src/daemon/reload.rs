@@ -1,0 +1,82 @@
+//! New files in the place of old ones: all of them, or none. A mistake anywhere leaves what is loaded as it
+//! is, and is told in full.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    chores, metrics,
+    serve::{Daemon, Origin},
+    wire,
+};
+use crate::{config, yaml::diagnostic::Level};
+
+/// What became of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reloaded {
+    /// Everything is new.
+    Swapped,
+    /// The files say what they said before.
+    Same,
+    /// The files have mistakes; everything stays.
+    Refused,
+}
+
+/// Loads again at SIGHUP and when a file changed.
+pub(super) async fn reload(daemon: Arc<Daemon>) {
+    let Some(origin) = daemon.origin.clone() else {
+        return;
+    };
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::error!("cannot listen for SIGHUP; only changes of files are seen");
+        return;
+    };
+    loop {
+        tokio::select! {
+            () = daemon.stop.cancelled() => return,
+            _ = hangup.recv() => {}
+        }
+        let reloaded = once(&daemon, &origin).await;
+        if reloaded != Reloaded::Same {
+            metrics::reloaded(reloaded == Reloaded::Swapped);
+        }
+    }
+}
+
+/// Loads once, and swaps when everything is right.
+pub(super) async fn once(daemon: &Daemon, origin: &Origin) -> Reloaded {
+    let loaded = match config::load(&origin.path, &origin.given) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            for problem in problems.iter().filter(|p| p.level == Level::Error) {
+                tracing::error!(code = problem.code, "{problem}");
+            }
+            tracing::error!("nothing was reloaded: what was loaded before goes on");
+            return Reloaded::Refused;
+        }
+    };
+    if loaded.catalog.digest == daemon.live.get().catalog.digest {
+        tracing::info!("nothing changed in the files");
+        return Reloaded::Same;
+    }
+    let set = match wire::set(loaded.catalog, &loaded.config) {
+        Ok(set) => set,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "nothing was reloaded");
+            return Reloaded::Refused;
+        }
+    };
+    match chores::adopt(&daemon.cx, &set).await {
+        Ok(new) => {
+            tracing::info!(controls = set.catalog.controls.len(), new, "reloaded");
+            daemon.live.swap(set);
+            daemon.reloaded.notify_one();
+            Reloaded::Swapped
+        }
+        Err(error) => {
+            tracing::error!(%error, "nothing was reloaded: the store does not answer");
+            Reloaded::Refused
+        }
+    }
+}
