@@ -1,12 +1,27 @@
 //! `tripline db`: brings the store to the schema of this program, and copies it while the daemon runs.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::out::{Ink, Out};
+use super::{
+    USAGE,
+    files::Files,
+    out::{Ink, Out},
+};
 use crate::store::{Options, Schema, Store};
+
+/// Bring the store to the schema of this program, copy it, or look at it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Another store than that of `tripline.yaml`: `sqlite:PATH` or `postgres://…`. An address with a password
+    /// belongs into the environment variable.
+    #[arg(long, env = "TRIPLINE_STORE", hide_env_values = true)]
+    store: Option<String>,
+    #[command(subcommand)]
+    what: Db,
+}
 
 /// What to do with the store.
 #[derive(Debug, Clone, Subcommand)]
@@ -23,7 +38,29 @@ pub enum Db {
 }
 
 /// Does it, and says what was done.
-pub async fn run(what: &Db, options: &Options, out: &mut Out) -> anyhow::Result<()> {
+pub(super) async fn run(args: &Args, files: &Files, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let options = match &args.store {
+        Some(address) => match Options::from_address(address) {
+            Ok(options) => options,
+            Err(error) => {
+                Out::stderr().line(format!("error: --store: {error}"))?;
+                return Ok(ExitCode::from(USAGE));
+            }
+        },
+        None => match files.load(&mut Out::stderr())? {
+            Ok(loaded) => loaded.config.store,
+            Err(code) => return Ok(code),
+        },
+    };
+    act(&args.what, &options, out).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does it to one store.
+///
+/// # Errors
+/// The store cannot be opened, migrated or copied.
+pub async fn act(what: &Db, options: &Options, out: &mut Out) -> anyhow::Result<()> {
     let store = Store::open(options)
         .await
         .with_context(|| format!("{options} cannot be opened"))?;

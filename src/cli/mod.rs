@@ -1,30 +1,60 @@
-//! The command line: one file per command, and here the words that lead to them. Exit codes: 0 fine,
-//! 2 a mistake in the arguments or files, 4 a fault of Tripline or of its database.
+//! The command line: one file per command, and here the words that lead to them.
 
+pub mod check;
+pub mod controls;
 pub mod db;
 pub mod demo;
 pub mod diagnostics;
 pub mod explain_code;
+mod files;
+pub mod findings;
+mod log;
+mod open;
 pub mod out;
+pub mod replay;
+pub mod runs;
 pub mod schema;
+pub mod serve;
 
 use std::{io, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::out::{Format, Out};
-use crate::{crash, store};
+use self::{
+    files::Files,
+    open::Opened,
+    out::{Format, Out},
+};
+use crate::crash;
+
+/// Everything is as it should be.
+const CLEAN: u8 = 0;
+
+/// There are open findings that nothing covers.
+const OPEN: u8 = 1;
 
 /// A mistake in the arguments or in a file.
 const USAGE: u8 = 2;
+
+/// Something could not be checked.
+const NOT_CHECKED: u8 = 3;
 
 /// A fault of Tripline or of its database.
 const INTERNAL: u8 = 4;
 
 /// Continuous control monitoring for AI governance.
 #[derive(Debug, Parser)]
-#[command(name = "tripline", version, about, max_term_width = 100)]
+#[command(
+    name = "tripline",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 fine, 1 open findings that nothing covers, 2 a mistake in the arguments or files,\n\
+                  3 something could not be checked, 4 a fault of Tripline or of its database."
+)]
 struct Cli {
+    #[command(flatten)]
+    files: Files,
     /// How lists are printed.
     #[arg(long, global = true, value_enum, default_value = "table")]
     format: Format,
@@ -34,6 +64,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch: run controls when they are due and tell their owners.
+    Serve,
+    Check(check::Args),
+    /// Read all files and say every mistake at once.
+    Validate,
+    Findings(findings::Args),
+    Controls(controls::ControlArgs),
+    /// Sources with their datasets and how each was collected last.
+    Sources,
+    Runs(runs::Args),
+    Replay(replay::Args),
     /// Print the JSON Schema of a kind of file, for editors.
     Schema(schema::Args),
     /// Say what a code such as TL0103 means and how to mend it.
@@ -42,19 +83,7 @@ enum Command {
         code: String,
     },
     /// Bring the store to the schema of this program, copy it, or look at it.
-    Db {
-        /// Where the store is: `sqlite:PATH`, or `postgres://…`; an address with a password belongs into the
-        /// environment variable.
-        #[arg(
-            long,
-            env = "TRIPLINE_STORE",
-            hide_env_values = true,
-            default_value = "sqlite:data/tripline.db"
-        )]
-        store: String,
-        #[command(subcommand)]
-        what: db::Db,
-    },
+    Db(db::Args),
     /// Print a script that completes commands in a shell.
     Completions {
         /// The shell.
@@ -68,8 +97,9 @@ pub fn main() -> ExitCode {
     let _armed = crash::arm();
     crate::connector::tls::provider();
     let cli = Cli::parse();
+    log::begin(matches!(cli.command, Command::Serve));
     let mut out = Out::stdout(cli.format);
-    match run(cli.command, &mut out) {
+    match run(cli, &mut out) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -80,29 +110,50 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, out: &mut Out) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Schema(args) => schema::run(&args, out)?,
+/// Commands that need no files come first; all others begin with a load.
+fn run(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        Command::Schema(args) => schema::run(args, out)?,
         Command::Explain { code } => {
-            if !explain_code::run(&code, out)? {
+            if !explain_code::run(code, out)? {
                 return Ok(ExitCode::from(USAGE));
             }
         }
-        Command::Db { store, what } => {
-            let options = match store::Options::from_address(&store) {
-                Ok(options) => options,
-                Err(error) => {
-                    Out::stderr().line(format!("error: --store: {error}"))?;
-                    return Ok(ExitCode::from(USAGE));
-                }
-            };
-            runtime()?.block_on(db::run(&what, &options, out))?;
-        }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tripline", &mut io::stdout());
+            clap_complete::generate(*shell, &mut Cli::command(), "tripline", &mut io::stdout());
         }
+        Command::Validate => return cli.files.validate(out),
+        Command::Db(args) => return runtime()?.block_on(db::run(args, &cli.files, out)),
+        _ => return runtime()?.block_on(with_files(cli, out)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Commands that work on an installation.
+async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let loaded = match cli.files.load(&mut Out::stderr())? {
+        Ok(loaded) => loaded,
+        Err(code) => return Ok(code),
+    };
+    if matches!(cli.command, Command::Serve) {
+        return serve::run(loaded, cli.files.origin()).await;
+    }
+    let as_of = match &cli.command {
+        Command::Check(args) => args.as_of,
+        _ => None,
+    };
+    let opened = Opened::of(loaded, as_of).await?;
+    let done = match cli.command {
+        Command::Check(args) => check::run(&args, &opened, out).await,
+        Command::Findings(args) => findings::run(args, &opened, out).await,
+        Command::Controls(args) => controls::controls(args, &opened, out).await,
+        Command::Sources => controls::sources(&opened, out).await,
+        Command::Runs(args) => runs::run(args, &opened, out).await,
+        Command::Replay(args) => replay::run(&args, &opened, out).await,
+        _ => Ok(ExitCode::SUCCESS),
+    };
+    opened.store().close().await;
+    done
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

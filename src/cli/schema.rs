@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::out::Out;
 use crate::{
     catalog::{connector::ConnectorFile, control::ControlFile, policy::PolicyFile},
+    config::file::ConfigFile,
     yaml::decode::schema_of,
 };
 
@@ -20,6 +21,8 @@ pub enum Kind {
     Connector,
     /// A policy.
     Policy,
+    /// `tripline.yaml`.
+    Config,
 }
 
 impl Kind {
@@ -29,6 +32,7 @@ impl Kind {
             Self::Control => "control",
             Self::Connector => "connector",
             Self::Policy => "policy",
+            Self::Config => "config",
         }
     }
 
@@ -39,6 +43,7 @@ impl Kind {
             Self::Control => schema_of::<ControlFile>(&title),
             Self::Connector => schema_of::<ConnectorFile>(&title),
             Self::Policy => schema_of::<PolicyFile>(&title),
+            Self::Config => schema_of::<ConfigFile>(&title),
         }
     }
 }

@@ -103,7 +103,7 @@ pub fn ran(control: &ControlId, ended: &Ended, took: Duration) {
     let outcome = match ended {
         Ended::Ran(summary) if summary.run.not_checked.is_some() => "not_checked",
         Ended::Ran(_) => "checked",
-        Ended::Skipped(_) => "skipped",
+        Ended::Skipped(..) => "skipped",
         Ended::Failed(..) => "failed",
         Ended::Lost(_) => "lost",
     };

@@ -29,7 +29,7 @@ pub enum Ended {
     /// It ran.
     Ran(Box<Summary>),
     /// It did not, for this reason.
-    Skipped(String),
+    Skipped(ControlId, String),
     /// It could not be run to its end.
     Failed(ControlId, run::Error),
     /// Another worker has it now.
@@ -65,15 +65,15 @@ pub async fn claim(cx: &Context, limit: usize, holder: &str) -> Result<Vec<Tick>
 }
 
 /// Works through everything that is due at the clock's present instant, `limit` ticks at a time, until
-/// nothing is. What a run asks to be looked at again later is not due yet.
+/// nothing is; `seen` hears of each at its end. What a run asks to be looked at again later is not due yet.
 ///
 /// # Errors
 /// When the ledger cannot be reached.
 pub async fn all(
     cx: &Context,
     set: &Arc<Set>,
-    limit: usize,
-    holder: &str,
+    (limit, holder): (usize, &str),
+    seen: &(dyn Fn(&Ended) + Sync),
 ) -> Result<Vec<Ended>, store::Error> {
     let mut ended = Vec::new();
     loop {
@@ -85,6 +85,7 @@ pub async fn all(
             .map(|tick| one(cx, set, tick))
             .buffer_unordered(limit.max(1));
         while let Some(one) = running.next().await {
+            seen(&one);
             ended.push(one);
         }
     }
@@ -120,7 +121,7 @@ pub async fn one(cx: &Context, set: &Arc<Set>, tick: Tick) -> Ended {
     let Some(control) = set.catalog.controls.get(&tick.control) else {
         let why = "the control was removed";
         return match end(cx, &tick, TickState::Skipped, why).await {
-            Ok(()) => Ended::Skipped(format!("{}: {why}", tick.control)),
+            Ok(()) => Ended::Skipped(tick.control.clone(), why.to_owned()),
             Err(error) => Ended::Failed(tick.control, error.into()),
         };
     };
@@ -200,7 +201,7 @@ pub fn log(ended: &Ended) {
                 "ran"
             );
         }
-        Ended::Skipped(why) => tracing::info!(why, "skipped"),
+        Ended::Skipped(control, why) => tracing::info!(%control, why, "skipped"),
         Ended::Failed(control, error) => tracing::error!(%control, %error, "failed"),
         Ended::Lost(control) => tracing::warn!(%control, "another worker has it"),
     }

@@ -4,10 +4,12 @@
 
 mod gaps;
 mod owed;
+mod replay;
 mod set;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
+pub use replay::{Difference, Replayed, replay};
 pub use set::Set;
 
 use crate::{

@@ -366,9 +366,9 @@ async fn the_command_line_migrates_copies_and_says_where_it_stands() {
         Db::Status,
         Db::Backup { to: copy.clone() },
     ] {
-        db::run(&what, &options, &mut out).await.unwrap();
+        db::act(&what, &options, &mut out).await.unwrap();
     }
-    let error = db::run(&Db::Backup { to: copy }, &options, &mut out)
+    let error = db::act(&Db::Backup { to: copy }, &options, &mut out)
         .await
         .unwrap_err();
     assert!(

@@ -1,0 +1,204 @@
+//! `tripline check`: one pass of everything that is due, or of one control now, and whoever is owed a word is
+//! told. What `tripline serve` does all day, once.
+
+use std::{process::ExitCode, time::Duration};
+
+use chrono::{DateTime, Utc};
+use clap::Args as Arguments;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{
+    CLEAN, INTERNAL, NOT_CHECKED, OPEN, USAGE,
+    open::Opened,
+    out::{Format, Ink, Out, column},
+    runs::object,
+};
+use crate::{
+    daemon::{
+        chores, wire,
+        work::{self, Ended},
+    },
+    model::id::ControlId,
+    schedule::plan::Planner,
+    store::findings,
+};
+
+/// Run what is due now, or one control whether it is due or not, and tell whoever is owed a word.
+#[derive(Debug, Clone, Arguments)]
+pub struct Args {
+    /// Only this control, now.
+    #[arg(long, value_name = "ID")]
+    control: Option<String>,
+    /// Live at this instant (`2026-11-20T08:00:00Z`): what is due, how old evidence is, what mails say.
+    #[arg(long, value_name = "TIME")]
+    pub(super) as_of: Option<DateTime<Utc>>,
+}
+
+/// Does one pass.
+///
+/// # Errors
+/// When the store cannot be reached.
+pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let only = args.control.as_deref().map(ControlId::new);
+    if let Some(id) = &only
+        && !opened.set.catalog.controls.contains_key(id)
+    {
+        let said = format!("error: there is no control `{id}`; `tripline controls` lists them");
+        Out::stderr().line(said)?;
+        return Ok(ExitCode::from(USAGE));
+    }
+    chores::adopt(&opened.cx, &opened.set).await?;
+    let bar = bar(opened, only.is_some());
+    let ended = match &only {
+        Some(id) => one(opened, id).await?,
+        None => due(opened, &bar).await?,
+    };
+    bar.finish_and_clear();
+    let key = wire::key(&opened.config)?;
+    chores::checkpoint(&opened.cx, &key).await?;
+
+    let open = open(opened, only.as_ref()).await?;
+    say(&ended, open, out)?;
+    Ok(ExitCode::from(verdict(&ended, open)))
+}
+
+/// Runs everything that is due.
+async fn due(opened: &Opened, bar: &ProgressBar) -> anyhow::Result<Vec<Ended>> {
+    let cx = &opened.cx;
+    let now = opened.now();
+    let mut planner = Planner::load(&cx.store, &opened.set.catalog.controls, now).await?;
+    planner.plan(&cx.store, now).await?;
+    let width = opened.config.limits.runs.max(1);
+    let seen = |_: &Ended| bar.inc(1);
+    Ok(work::all(cx, &opened.set, (width, &work::holder()), &seen).await?)
+}
+
+/// Runs one control.
+async fn one(opened: &Opened, id: &ControlId) -> anyhow::Result<Vec<Ended>> {
+    let ended = work::asked(&opened.cx, &opened.set, id, &work::holder()).await?;
+    ended.map_or_else(
+        || anyhow::bail!("another worker runs `{id}` at this moment; try again when it is done"),
+        |ended| Ok(vec![ended]),
+    )
+}
+
+/// Shown to a person when it takes longer than two seconds.
+fn bar(opened: &Opened, single: bool) -> ProgressBar {
+    if !Out::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let total = if single {
+        1
+    } else {
+        opened.set.catalog.controls.len() as u64
+    };
+    let bar = ProgressBar::new(total);
+    let style =
+        ProgressStyle::with_template("{spinner} {pos} of at most {len} controls, {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// How many open findings nothing covers.
+async fn open(opened: &Opened, only: Option<&ControlId>) -> anyhow::Result<u64> {
+    let mut tx = opened.store().read().await?;
+    let tally = findings::tally(&mut tx).await?;
+    let open = tally
+        .iter()
+        .filter(|t| t.status.is_open() && !t.covered && only.is_none_or(|id| t.control == *id));
+    Ok(open.map(|t| t.findings).sum())
+}
+
+fn verdict(ended: &[Ended], open: u64) -> u8 {
+    let failed = |e: &Ended| matches!(e, Ended::Failed(..));
+    let blind = |e: &Ended| matches!(e, Ended::Ran(s) if s.run.not_checked.is_some());
+    if ended.iter().any(failed) {
+        INTERNAL
+    } else if ended.iter().any(blind) {
+        NOT_CHECKED
+    } else if open > 0 {
+        OPEN
+    } else {
+        CLEAN
+    }
+}
+
+fn say(ended: &[Ended], open: u64, out: &mut Out) -> anyhow::Result<()> {
+    let rows = ended.iter().map(|ended| {
+        let row = match ended {
+            Ended::Ran(summary) => {
+                let run = &summary.run;
+                json!({
+                    "control": run.control,
+                    "checked": run.not_checked.map_or("yes", |why| why.as_str()),
+                    "subjects": run.counts.population,
+                    "pass": run.counts.pass,
+                    "fail": run.counts.fail,
+                    "unknown": run.counts.unknown,
+                    "changed": summary.moved,
+                    "recheck": summary.recheck,
+                    "detail": run.detail,
+                    "run": run.id,
+                })
+            }
+            Ended::Skipped(control, why) => json!({ "control": control, "checked": "skipped", "detail": why }),
+            Ended::Failed(control, error) => {
+                json!({ "control": control, "checked": "failed", "detail": error.to_string() })
+            }
+            Ended::Lost(control) => {
+                json!({ "control": control, "checked": "lost", "detail": "another worker took it over" })
+            }
+        };
+        object(row)
+    });
+    let columns = [
+        column("control", "CONTROL"),
+        column("checked", "CHECKED"),
+        column("subjects", "SUBJECTS"),
+        column("pass", "PASS"),
+        column("fail", "FAIL"),
+        column("unknown", "UNKNOWN"),
+        column("changed", "CHANGED"),
+        column("detail", "WHY NOT"),
+    ];
+    if !ended.is_empty() || out.format() != Format::Table {
+        out.list(&columns, rows)?;
+    }
+    if out.format() != Format::Table {
+        return Ok(());
+    }
+    if ended.is_empty() {
+        out.line("Nothing was due. `tripline check --control ID` runs a control all the same.")?;
+    }
+    let sentence = if open == 0 {
+        out.ink(Ink::Good, "No open findings.")
+    } else {
+        let open = out.ink(Ink::Bad, &counted(open, "open finding"));
+        format!("{open}: `tripline findings` lists them.")
+    };
+    out.line(sentence)?;
+    Ok(())
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_checked_outweighs_what_is_open() {
+        assert_eq!(verdict(&[], 0), CLEAN);
+        assert_eq!(verdict(&[], 2), OPEN);
+        let lost = Ended::Lost(ControlId::new("a"));
+        assert_eq!(verdict(&[lost], 0), CLEAN);
+    }
+}

@@ -1,0 +1,113 @@
+//! Where an installation's files are, and what is said when they have mistakes.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    USAGE, diagnostics,
+    out::{Format, Ink, Out},
+};
+use crate::{
+    config::{self, FILE, Loaded, overrides::Overrides},
+    daemon::serve::Origin,
+    yaml::diagnostic::Diagnostic,
+};
+
+/// Where the files are, and what stands above them.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Files {
+    /// The installation: its `tripline.yaml`, or the folder that holds it.
+    #[arg(long, short, global = true, env = "TRIPLINE_CONFIG", value_name = "PATH", default_value = FILE)]
+    config: PathBuf,
+    /// Put a value in the place of one of `tripline.yaml` (`--set web.listen=127.0.0.1:9099`).
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "write `NAME=VALUE`".to_owned())?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+impl Files {
+    /// Where to load from again.
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            path: self.config.clone(),
+            given: self.given(),
+        }
+    }
+
+    fn given(&self) -> Overrides {
+        Overrides::of_process(self.set.clone())
+    }
+
+    /// Loads everything. What is wrong is printed to `say`, and the exit code is given in place of the files.
+    pub(super) fn load(&self, say: &mut Out) -> anyhow::Result<Result<Loaded, ExitCode>> {
+        match config::load(&self.config, &self.given()) {
+            Ok(loaded) => Ok(Ok(loaded)),
+            Err(found) => {
+                diagnostics::print(&found, &self.root(), say)?;
+                if let Some(summary) = diagnostics::summary(&found) {
+                    say.line(format!("error: {summary}; nothing was started"))?;
+                }
+                Ok(Err(ExitCode::from(USAGE)))
+            }
+        }
+    }
+
+    /// `tripline validate`: every mistake of every file, or how much is right.
+    pub(super) fn validate(&self, out: &mut Out) -> anyhow::Result<ExitCode> {
+        let (found, loaded) = match config::load(&self.config, &self.given()) {
+            Ok(loaded) => (loaded.warnings.clone(), Some(loaded)),
+            Err(found) => (found, None),
+        };
+        diagnostics::print(&found, &self.root(), out)?;
+        if out.format() == Format::Table {
+            out.line(Self::verdict(&found, loaded.as_ref(), out))?;
+        }
+        Ok(if loaded.is_some() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(USAGE)
+        })
+    }
+
+    fn verdict(found: &[Diagnostic], loaded: Option<&Loaded>, out: &Out) -> String {
+        let summary = diagnostics::summary(found);
+        let Some(loaded) = loaded else {
+            let summary = summary.unwrap_or_else(|| "nothing could be read".to_owned());
+            return format!(
+                "{}. `tripline explain CODE` says more of each.",
+                out.ink(Ink::Bad, &summary)
+            );
+        };
+        let catalog = &loaded.catalog;
+        let counts = json!({
+            "controls": catalog.controls.len(),
+            "policies": catalog.policies.len(),
+            "connectors": catalog.connectors.len(),
+            "sources": catalog.sources.len(),
+        });
+        let counts: Vec<String> = counts
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        let fine = out.ink(Ink::Good, "All files are right");
+        let more = summary.map_or(String::new(), |s| format!(", {s}"));
+        format!("{fine}: {}{more}.", counts.join(", "))
+    }
+
+    /// The folder that paths in messages start from.
+    fn root(&self) -> PathBuf {
+        let file = config::file_of(&self.config);
+        let file = std::path::absolute(&file).unwrap_or(file);
+        file.parent().map(PathBuf::from).unwrap_or_default()
+    }
+}
