@@ -59,7 +59,7 @@ impl Account {
         };
         let endpoint = match &aws.endpoint {
             None => None,
-            Some(template) => settings.text(template, &[], Into::Path)?,
+            Some(template) => settings.text(template, &[], Into::Address)?,
         };
         let endpoint = endpoint
             .map(|e| Url::parse(&e).map_err(|e| Error::Settings(format!("`endpoint`: {e}"))))
