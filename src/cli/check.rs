@@ -19,6 +19,7 @@ use crate::{
         chores, wire,
         work::{self, Ended},
     },
+    deliver,
     model::id::ControlId,
     schedule::plan::Planner,
     store::findings,
@@ -55,11 +56,16 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         None => due(opened, &bar).await?,
     };
     bar.finish_and_clear();
+    let delivery = wire::delivery(&opened.cx, &opened.config)?;
+    let told = deliver::once(&delivery, &opened.set).await?;
     let key = wire::key(&opened.config)?;
     chores::checkpoint(&opened.cx, &key).await?;
 
     let open = open(opened, only.as_ref()).await?;
     say(&ended, open, out)?;
+    if out.format() == Format::Table && told != deliver::Summary::default() {
+        out.line(said(&told))?;
+    }
     Ok(ExitCode::from(verdict(&ended, open)))
 }
 
@@ -180,6 +186,18 @@ fn say(ended: &[Ended], open: u64, out: &mut Out) -> anyhow::Result<()> {
     };
     out.line(sentence)?;
     Ok(())
+}
+
+/// What was told, in one line.
+fn said(told: &deliver::Summary) -> String {
+    let mut parts = vec![format!("{} sent", counted(told.sent, "message"))];
+    if told.failed > 0 {
+        parts.push(format!("{} not accepted yet", told.failed));
+    }
+    if told.dead > 0 {
+        parts.push(format!("{} given up", told.dead));
+    }
+    format!("{}.", parts.join(", "))
 }
 
 fn counted(count: u64, noun: &str) -> String {

@@ -23,6 +23,7 @@ use crate::{
     audit::{key::Key, leaf::Event},
     clock::SharedClock,
     config::{Config, Loaded, overrides::Overrides},
+    deliver,
     evidence::Archive,
     run::Context,
     schedule::{
@@ -61,6 +62,7 @@ pub(super) struct Daemon {
     pub(super) archive: Archive,
     pub(super) config: Config,
     pub(super) key: Key,
+    pub(super) delivery: deliver::Context,
     pub(super) origin: Option<Origin>,
     pub(super) pulse: Pulse,
     /// Something may be due.
@@ -138,12 +140,14 @@ fn daemon(wired: Wired, origin: Option<Origin>, stop: CancellationToken) -> anyh
         config,
     } = wired;
     let key = wire::key(&config)?;
+    let delivery = wire::delivery(&cx, &config)?;
     Ok(Daemon {
         cx,
         live: Live::new(set),
         archive,
         config,
         key,
+        delivery,
         origin,
         pulse: Pulse::default(),
         due: Notify::new(),
@@ -268,7 +272,7 @@ async fn run(daemon: Arc<Daemon>) {
 /// Tells people what they are owed, soon after a run and at least every few seconds.
 async fn tell(daemon: Arc<Daemon>) {
     while !daemon.stop.is_cancelled() {
-        // DELIVER
+        work::deliver(&daemon.delivery, &daemon.live.get()).await;
         tokio::select! {
             () = daemon.stop.cancelled() => {}
             () = daemon.owed.notified() => {}

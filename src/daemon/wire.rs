@@ -12,6 +12,7 @@ use crate::{
     clock::SharedClock,
     collect::Collector,
     config::{Config, Loaded},
+    deliver,
     evaluate::Engine,
     evidence::Archive,
     model::id::SourceId,
@@ -108,4 +109,15 @@ pub fn set(catalog: Catalog, config: &Config) -> anyhow::Result<Set> {
 pub fn key(config: &Config) -> anyhow::Result<Key> {
     let path = config.root.join(&config.audit.key.file);
     Ok(Key::open(&path, &config.audit.origin)?)
+}
+
+/// Everything that a delivery needs.
+///
+/// # Errors
+/// A channel or a template cannot be used.
+pub fn delivery(cx: &Context, config: &Config) -> anyhow::Result<deliver::Context> {
+    let means = (cx.store.clone(), cx.clock.clone());
+    let organisation = &config.organisation;
+    let made = deliver::Context::new(means, &config.notify, organisation, super::work::holder())?;
+    Ok(made)
 }

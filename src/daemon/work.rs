@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 
 use super::metrics;
 use crate::{
-    crash,
+    crash, deliver,
     model::{
         id::ControlId,
         run::{Cause, Tick, TickState},
@@ -204,5 +204,13 @@ pub fn log(ended: &Ended) {
         Ended::Skipped(control, why) => tracing::info!(%control, why, "skipped"),
         Ended::Failed(control, error) => tracing::error!(%control, %error, "failed"),
         Ended::Lost(control) => tracing::warn!(%control, "another worker has it"),
+    }
+}
+
+/// Tells people what they are owed; what fails is done again at the next turn.
+pub async fn deliver(cx: &deliver::Context, set: &Set) {
+    match deliver::once(cx, set).await {
+        Ok(told) => metrics::delivered(told.sent, told.failed + told.dead),
+        Err(error) => tracing::error!(%error, "nobody could be told"),
     }
 }
