@@ -8,6 +8,7 @@ plays them; shapes, field names and everything else stay as they came.
 """
 import json
 import os
+import re
 import sys
 import urllib.parse
 import urllib.request
@@ -59,3 +60,11 @@ call = urllib.request.Request(MOTO, data=b'{"MaxResults": 100}', headers={
     "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.ListSecrets",
     "Authorization": "AWS4-HMAC-SHA256 Credential=demo/20260101/eu-west-1/secretsmanager/aws4_request"})
 keep("secrets.json", json.load(urllib.request.urlopen(call)))
+
+# Who asks: the ids that look like a key's are taken out.
+call = urllib.request.Request(MOTO, data=b"Action=GetCallerIdentity&Version=2011-06-15", headers={
+    "Content-Type": "application/x-www-form-urlencoded",
+    "Authorization": "AWS4-HMAC-SHA256 Credential=demo/20260101/eu-west-1/sts/aws4_request"})
+answer = urllib.request.urlopen(call).read().decode()
+with open(os.path.join(out, "caller.xml"), "w") as file:
+    file.write(re.sub(r"<(UserId|RequestId)>[^<]*<", r"<\1>demo<", answer) + "\n")

@@ -75,6 +75,7 @@ enum Command {
     Sources,
     Runs(runs::Args),
     Replay(replay::Args),
+    Demo(demo::Args),
     /// Print the JSON Schema of a kind of file, for editors.
     Schema(schema::Args),
     /// Say what a code such as TL0103 means and how to mend it.
@@ -97,7 +98,7 @@ pub fn main() -> ExitCode {
     let _armed = crash::arm();
     crate::connector::tls::provider();
     let cli = Cli::parse();
-    log::begin(matches!(cli.command, Command::Serve));
+    log::begin(matches!(cli.command, Command::Serve | Command::Demo(_)));
     let mut out = Out::stdout(cli.format);
     match run(cli, &mut out) {
         Ok(code) => code,
@@ -122,6 +123,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "tripline", &mut io::stdout());
         }
+        Command::Demo(args) => return runtime()?.block_on(demo::run(args, out)),
         Command::Validate => return cli.files.validate(out),
         Command::Db(args) => return runtime()?.block_on(db::run(args, &cli.files, out)),
         _ => return runtime()?.block_on(with_files(cli, out)),

@@ -7,7 +7,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -115,7 +115,11 @@ async fn versions(
     systems.answer("mlflow", &json!({ "model_versions": rows }))
 }
 
-async fn aws(State(systems): State<Arc<Systems>>, headers: HeaderMap, _body: Bytes) -> Response {
+async fn aws(State(systems): State<Arc<Systems>>, headers: HeaderMap, body: Bytes) -> Response {
+    if body.starts_with(b"Action=GetCallerIdentity") {
+        let xml = [(header::CONTENT_TYPE, "text/xml")];
+        return (xml, include_str!("../../../demo/recorded/caller.xml")).into_response();
+    }
     let target = headers
         .get("x-amz-target")
         .and_then(|v| v.to_str().ok())
