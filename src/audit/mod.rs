@@ -16,9 +16,6 @@ pub mod proof;
 pub mod report;
 pub mod verify;
 
-#[cfg(test)]
-mod tests;
-
 use std::path::PathBuf;
 
 use crate::{
@@ -59,3 +56,6 @@ fn check_options(options: &Options, _: &Node, cx: &mut Cx) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests;

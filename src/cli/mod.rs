@@ -1,20 +1,29 @@
 //! The command line: one file per command, and here the words that lead to them.
 
+pub mod audit;
 pub mod check;
+pub mod connector;
 pub mod controls;
 pub mod db;
 pub mod demo;
 pub mod diagnostics;
+pub mod doctor;
+pub mod explain;
 pub mod explain_code;
 mod files;
 pub mod findings;
 mod log;
+mod named;
+pub mod notices;
 mod open;
 pub mod out;
+pub mod query;
 pub mod replay;
 pub mod runs;
 pub mod schema;
 pub mod serve;
+pub mod source;
+pub mod test;
 
 use std::{io, process::ExitCode};
 
@@ -23,9 +32,12 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use self::{
     files::Files,
     open::Opened,
-    out::{Format, Out},
+    out::{Format, Out, column},
 };
-use crate::crash;
+use crate::{
+    config::{Loaded, show::Setting},
+    crash,
+};
 
 /// Everything is as it should be.
 const CLEAN: u8 = 0;
@@ -69,20 +81,27 @@ enum Command {
     Check(check::Args),
     /// Read all files and say every mistake at once.
     Validate,
+    Test(test::Args),
     Findings(findings::Args),
     Controls(controls::ControlArgs),
     /// Sources with their datasets and how each was collected last.
     Sources,
+    Source(source::Args),
+    Connector(connector::Args),
+    Query(query::Args),
     Runs(runs::Args),
+    Notices(notices::Args),
     Replay(replay::Args),
+    Audit(audit::Args),
+    /// Look at everything that Tripline leans on; every source is read once.
+    Doctor,
+    /// `tripline.yaml` as it is understood.
+    #[command(subcommand)]
+    Config(Config),
     Demo(demo::Args),
     /// Print the JSON Schema of a kind of file, for editors.
     Schema(schema::Args),
-    /// Say what a code such as TL0103 means and how to mend it.
-    Explain {
-        /// The code.
-        code: String,
-    },
+    Explain(explain::Args),
     /// Bring the store to the schema of this program, copy it, or look at it.
     Db(db::Args),
     /// Print a script that completes commands in a shell.
@@ -91,6 +110,12 @@ enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Config {
+    /// Print every setting, with where it came from; secrets only by reference.
+    Show,
 }
 
 /// Reads the arguments and does what they say.
@@ -115,8 +140,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Schema(args) => schema::run(args, out)?,
-        Command::Explain { code } => {
-            if !explain_code::run(code, out)? {
+        Command::Explain(args) if explain_code::is_code(&args.what) => {
+            if !explain_code::run(&args.what, out)? {
                 return Ok(ExitCode::from(USAGE));
             }
         }
@@ -124,7 +149,13 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
             clap_complete::generate(*shell, &mut Cli::command(), "tripline", &mut io::stdout());
         }
         Command::Demo(args) => return runtime()?.block_on(demo::run(args, out)),
+        Command::Connector(args) => match &args.what {
+            connector::What::Lint { file } => return connector::lint(file, out),
+            connector::What::New { kind } => out.text(kind.begin())?,
+            connector::What::Test(_) => return runtime()?.block_on(with_files(cli, out)),
+        },
         Command::Validate => return cli.files.validate(out),
+        Command::Audit(args) => return runtime()?.block_on(audit::run(args, &cli.files, out)),
         Command::Db(args) => return runtime()?.block_on(db::run(args, &cli.files, out)),
         _ => return runtime()?.block_on(with_files(cli, out)),
     }
@@ -140,8 +171,14 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
     if matches!(cli.command, Command::Serve) {
         return serve::run(loaded, cli.files.origin()).await;
     }
+    match cli.command {
+        Command::Test(args) => return test::run(&args, loaded, out).await,
+        Command::Config(Config::Show) => return settings(&loaded, out),
+        _ => {}
+    }
     let as_of = match &cli.command {
         Command::Check(args) => args.as_of,
+        Command::Query(args) => args.as_of,
         _ => None,
     };
     let opened = Opened::of(loaded, as_of).await?;
@@ -150,12 +187,31 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Findings(args) => findings::run(args, &opened, out).await,
         Command::Controls(args) => controls::controls(args, &opened, out).await,
         Command::Sources => controls::sources(&opened, out).await,
+        Command::Source(args) => source::run(&args, &opened, out).await,
+        Command::Connector(connector::Args {
+            what: connector::What::Test(args),
+        }) => source::test(&args, &opened, out).await,
+        Command::Query(args) => query::run(&args, &opened, out).await,
+        Command::Explain(args) => explain::run(&args.what, &opened, out).await,
+        Command::Notices(args) => notices::run(args, &opened, out).await,
+        Command::Doctor => doctor::run(&opened, out).await,
         Command::Runs(args) => runs::run(args, &opened, out).await,
         Command::Replay(args) => replay::run(&args, &opened, out).await,
         _ => Ok(ExitCode::SUCCESS),
     };
     opened.store().close().await;
     done
+}
+
+/// Every setting, with where it came from.
+fn settings(loaded: &Loaded, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let columns = [
+        column("setting", "SETTING"),
+        column("value", "VALUE"),
+        column("origin", "FROM"),
+    ];
+    out.list(&columns, loaded.settings.iter().map(Setting::row))?;
+    Ok(ExitCode::from(CLEAN))
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -135,6 +135,11 @@ impl Out {
         writeln!(self.to, "{}", text.as_ref())
     }
 
+    /// A text that ends its own lines.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.to.write_all(text.as_bytes())
+    }
+
     /// One JSON value, indented.
     pub fn json(&mut self, value: &Value) -> io::Result<()> {
         writeln!(self.to, "{value:#}")

@@ -7,6 +7,7 @@ pub mod file;
 pub mod overrides;
 mod parts;
 pub mod show;
+pub mod watch;
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +31,7 @@ use crate::{
         id::{ControlId, Sha, SourceId},
         people::Directory,
     },
-    notify::{self, templates::Templates},
+    notify::{self, route::Desk, templates::Templates},
     store,
     validate::{
         self,
@@ -209,10 +210,19 @@ fn notices(
     parts: &Parts,
     directory: &Directory,
 ) -> Vec<Diagnostic> {
-    let _ = (parts, directory);
-    Templates::load(notify.notices.templates.as_deref())
+    let mut out = Templates::load(notify.notices.templates.as_deref())
         .err()
-        .unwrap_or_default()
+        .unwrap_or_default();
+    let owners = parts
+        .sources
+        .iter()
+        .map(|(id, source)| (SourceId::new(&id.text), source.owner.value.clone()))
+        .collect();
+    match Desk::new(notify, directory, owners) {
+        Ok((_, warnings)) => out.extend(warnings),
+        Err(mistakes) => out.extend(mistakes),
+    }
+    out
 }
 
 /// The default place of the store starts from the folder of the file, as one that is written does.

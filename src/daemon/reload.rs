@@ -10,7 +10,10 @@ use super::{
     serve::{Daemon, Origin},
     wire,
 };
-use crate::{config, yaml::diagnostic::Level};
+use crate::{
+    config::{self, watch::Watch},
+    yaml::diagnostic::Level,
+};
 
 /// What became of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +35,24 @@ pub(super) async fn reload(daemon: Arc<Daemon>) {
         tracing::error!("cannot listen for SIGHUP; only changes of files are seen");
         return;
     };
+    let mut watch = match Watch::over(&daemon.config.watched) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!(%error, "the files cannot be watched: SIGHUP loads them again");
+            None
+        }
+    };
     loop {
+        let edited = async {
+            match &mut watch {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = daemon.stop.cancelled() => return,
             _ = hangup.recv() => {}
+            () = edited => {}
         }
         let reloaded = once(&daemon, &origin).await;
         if reloaded != Reloaded::Same {

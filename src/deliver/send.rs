@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long a worker may be silent before another takes its message; longer than any attempt may last.
-const LEASE: Span = Span::secs(120);
+const LEASE: Span = Span::secs(60);
 
 /// Messages claimed at once, and sent side by side.
 const WIDTH: u32 = 8;

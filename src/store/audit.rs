@@ -143,17 +143,58 @@ pub async fn hashes(tx: &mut Tx, indexes: &[u64]) -> Result<Hashes> {
             q.push(") order by stored_index");
             q.build_query_as().fetch_all(c).await
         })?;
-        for (index, hash) in rows {
-            let id = index.to_string();
-            let at = Place {
-                table: "audit_hash",
-                id: &id,
-            };
-            let hash: [u8; 32] = hash.try_into().map_err(|_| at.wrong("hash"))?;
-            found.insert(at.count("stored_index", index)?, Sha(hash));
+        for row in rows {
+            let (index, hash) = read_hash(row)?;
+            found.insert(index, hash);
         }
     }
     Ok(found)
+}
+
+fn read_hash((index, hash): (i64, Vec<u8>)) -> Result<(u64, Sha)> {
+    let id = index.to_string();
+    let at = Place {
+        table: "audit_hash",
+        id: &id,
+    };
+    let hash: [u8; 32] = hash.try_into().map_err(|_| at.wrong("hash"))?;
+    Ok((at.count("stored_index", index)?, Sha(hash)))
+}
+
+/// A leaf with what is searched by beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its number, from 0.
+    pub seq: u64,
+    /// Its kind, as the row says.
+    pub kind: String,
+    /// When it was recorded, as the row says.
+    pub at: DateTime<Utc>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The rows of the leaves from one number on, at most so many: for whoever believes none of them.
+pub async fn rows(tx: &mut Tx, from: u64, limit: u32) -> Result<Vec<Row>> {
+    let sql = "select seq, kind, at, bytes from audit_leaf where seq >= $1 order by seq limit $2";
+    let rows: Vec<(i64, String, DateTime<Utc>, Vec<u8>)> = on!(tx, c => sqlx::query_as(sql).bind(int(from)).bind(i64::from(limit)).fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(seq, kind, at, bytes)| {
+            Ok(Row {
+                seq: read_size(seq)?,
+                kind,
+                at,
+                bytes,
+            })
+        })
+        .collect()
+}
+
+/// The stored hashes from one index on, in the order of indexes, at most so many.
+pub async fn stored(tx: &mut Tx, from: u64, limit: u32) -> Result<Vec<(u64, Sha)>> {
+    let sql = "select stored_index, hash from audit_hash where stored_index >= $1 order by stored_index limit $2";
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(sql).bind(int(from)).bind(i64::from(limit)).fetch_all(c).await)?;
+    rows.into_iter().map(read_hash).collect()
 }
 
 #[derive(FromRow)]

@@ -13,7 +13,9 @@
 )]
 
 mod architecture;
+mod audit;
 mod catalog;
+mod cli;
 mod evaluate;
 mod library;
 mod lifecycle;
@@ -21,4 +23,5 @@ mod requirements;
 mod schemas;
 mod sources;
 mod store;
+mod story;
 mod systems;

@@ -99,10 +99,10 @@ impl Post {
             .split(['<', '@'])
             .find(|p| !p.trim().is_empty())
             .unwrap_or("nobody");
-        let kind = if letter.contains("List-Id: ") && header("Subject:").contains("digest") {
+        let kind = if letter.contains("List-Id: Tripline digests") {
             "digest"
         } else {
-            "mail"
+            "alert"
         };
         let plain = |text: &str| {
             let kept = text

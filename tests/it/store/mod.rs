@@ -6,7 +6,7 @@ mod findings;
 mod outbox;
 mod runs;
 mod same;
-mod samples;
+pub(crate) mod samples;
 mod schema;
 mod ticks;
 

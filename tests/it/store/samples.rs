@@ -66,7 +66,7 @@ pub(super) fn change(finding: Finding, before: Option<Status>) -> Change {
     }
 }
 
-pub(super) fn run(id: &str, control: &str, seconds: i64) -> Run {
+pub(crate) fn run(id: &str, control: &str, seconds: i64) -> Run {
     Run {
         id: id.into(),
         control: control.into(),
@@ -141,7 +141,7 @@ pub(super) fn tick(control: &str, seconds: i64) -> Tick {
     }
 }
 
-pub(super) fn item(key: &str, group: &str, seconds: i64) -> Item {
+pub(crate) fn item(key: &str, group: &str, seconds: i64) -> Item {
     Item {
         key: key.to_owned(),
         kind: Kind::Finding,
@@ -160,7 +160,7 @@ pub(super) fn item(key: &str, group: &str, seconds: i64) -> Item {
     }
 }
 
-pub(super) fn batch(id: &str, items: &[&str], seconds: i64) -> Batch {
+pub(crate) fn batch(id: &str, items: &[&str], seconds: i64) -> Batch {
     Batch {
         id: id.into(),
         channel: "mail".into(),

@@ -1,0 +1,81 @@
+//! The demo: what it prints, what it leaves, and that a newcomer can go on from there.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::Installation;
+
+/// R003, R004, R006, R008, R009: sixty days of a company that does not exist, through the ordinary connectors, with
+/// no network.
+#[test]
+fn the_demo_plays_sixty_days_and_leaves_an_installation_behind() {
+    let on = Installation::new();
+    let at = on.path("demo");
+    let folder = at.to_str().unwrap();
+    let said = on.run(&["demo", "--once", "--at", folder], None).ends(0);
+    for line in [
+        "new           critical  model-unapproved            mlflow/model-version/credit-scorer/3",
+        "resolved      critical  model-unapproved            mlflow/model-version/credit-scorer/3",
+        "new           high      secret-rotation-overdue     aws/secret/nhi/scoring/ledger-key",
+        "not checked   critical  source:mlflow               mlflow/source/mlflow",
+        "checked again critical  source:mlflow               mlflow/source/mlflow",
+        "retired       low       secret-unused               aws/secret/nhi/marketing/old-export",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    // A short outage and an empty answer open nothing and resolve nothing.
+    let wrong = said
+        .lines()
+        .filter(|l| l.contains("secret-unused") && l.contains("resolved"));
+    assert_eq!(wrong.count(), 0, "{said}");
+    let mails = fs::read_dir(at.join("mails")).unwrap().count();
+    assert!((40..120).contains(&mails), "{mails} mails");
+
+    let json = |arguments: &[&str]| -> Vec<Value> {
+        let ran = on.run(
+            &[&["--config", folder, "--format", "json"], arguments].concat(),
+            None,
+        );
+        serde_json::from_str(&ran.ends(0)).unwrap()
+    };
+    let open = json(&["findings"]);
+    assert!((3..12).contains(&open.len()), "{}", open.len());
+    let rows = json(&["query", "SELECT count(*) AS n FROM mlflow.models"]);
+    assert_eq!(rows[0]["n"], 9);
+    on.run(&["--config", folder, "audit", "verify"], None)
+        .ends(0);
+
+    // A folder that is something else is left alone.
+    let refused = on.run(
+        &[
+            "demo",
+            "--once",
+            "--at",
+            on.path("policies").to_str().unwrap(),
+        ],
+        None,
+    );
+    assert_eq!(refused.code(), Some(4), "{}", refused.out());
+    assert!(on.path("policies/model-governance.yaml").exists());
+}
+
+/// R002, R007: every example of every shipped control comes out as its author says, lineage of training data
+/// among them.
+#[test]
+fn every_shipped_example_comes_out_as_it_says() {
+    let on = Installation::new();
+    let said = on.run(&["--config", "tripline.yaml", "test"], None).ends(0);
+    assert!(said.starts_with("Passed"), "{said}");
+    let one = on.run(
+        &[
+            "--config",
+            "tripline.yaml",
+            "test",
+            "--control",
+            "model-lineage-missing",
+        ],
+        None,
+    );
+    assert!(one.ends(0).contains("of 1 controls"));
+}
