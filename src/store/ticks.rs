@@ -201,8 +201,9 @@ pub async fn finish(
     held(changed, "tick", || name(tick))
 }
 
-/// Ends those due ticks of a control that nobody took and that lie before an instant, and gives how many
-/// there were: a slow run is not followed by each tick that came due meanwhile.
+/// Ends those ticks of a schedule that nobody took and that lie before an instant, and gives how many there
+/// were: a slow run is not followed by each tick that came due meanwhile. A second look stays due, because a
+/// later tick of the schedule may share evidence and so confirm nothing.
 pub async fn skip_before(
     tx: &mut Tx,
     control: &ControlId,
@@ -210,7 +211,7 @@ pub async fn skip_before(
     reason: &str,
 ) -> Result<u64> {
     let sql = "update tick set state = 'skipped', reason = $1
-        where control = $2 and scheduled_for < $3 and state = 'due'";
+        where control = $2 and scheduled_for < $3 and state = 'due' and cause in ('schedule', 'catch_up')";
     Ok(change!(
         tx,
         sqlx::query(sql)

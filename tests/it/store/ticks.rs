@@ -122,6 +122,25 @@ async fn of_one_control_one_tick_runs_at_a_time_and_the_oldest_first() {
     .await;
 }
 
+/// A second look that nobody got to is not overtaken by the schedule: only it reads everything anew.
+#[tokio::test]
+async fn a_second_look_is_not_skipped() {
+    with_stores(async |store| {
+        let mut tx = store.begin().await.unwrap();
+        let again = Tick {
+            cause: Cause::Recheck,
+            ..tick("a", 30)
+        };
+        add(&mut tx, &[tick("a", 0), again, tick("a", 60)]).await;
+        let skipped = ticks::skip_before(&mut tx, &"a".into(), at(60), "overlap").await;
+        assert_eq!(skipped.unwrap(), 1);
+        let next = ticks::claim(&mut tx, &claim(1000, 10, LONG)).await.unwrap();
+        assert_eq!(next[0].cause, Cause::Recheck);
+        tx.commit().await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_paused_worker_cannot_finish_what_another_took_over() {
     // R: a lease holder that sleeps past its lease writes nothing afterwards.
