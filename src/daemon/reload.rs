@@ -77,8 +77,10 @@ pub(super) async fn once(daemon: &Daemon, origin: &Origin) -> Reloaded {
         tracing::info!("nothing changed in the files");
         return Reloaded::Same;
     }
-    let set = match wire::set(loaded.catalog, &loaded.config) {
-        Ok(set) => set,
+    let prepared = wire::delivery(&daemon.cx, &loaded.config)
+        .and_then(|delivery| Ok((wire::set(loaded.catalog, &loaded.config)?, delivery)));
+    let (set, delivery) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "nothing was reloaded");
             return Reloaded::Refused;
@@ -88,6 +90,7 @@ pub(super) async fn once(daemon: &Daemon, origin: &Origin) -> Reloaded {
         Ok(new) => {
             tracing::info!(controls = set.catalog.controls.len(), new, "reloaded");
             daemon.live.swap(set);
+            daemon.deliver_by(delivery);
             daemon.reloaded.notify_one();
             Reloaded::Swapped
         }

@@ -1,7 +1,11 @@
 //! The daemon from start to stop. [`serve`] stays one straight line, so that both can be read side by side;
 //! each loop below does one thing and ends when it is told to.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
@@ -62,7 +66,8 @@ pub(super) struct Daemon {
     pub(super) archive: Archive,
     pub(super) config: Config,
     pub(super) key: Key,
-    pub(super) delivery: deliver::Context,
+    /// The ways out; a reload puts others in their place.
+    pub(super) delivery: RwLock<Arc<deliver::Context>>,
     pub(super) origin: Option<Origin>,
     pub(super) pulse: Pulse,
     /// Something may be due.
@@ -72,6 +77,24 @@ pub(super) struct Daemon {
     /// Other controls are in force than before.
     pub(super) reloaded: Notify,
     pub(super) stop: CancellationToken,
+}
+
+impl Daemon {
+    /// The ways out as they are now.
+    fn delivery(&self) -> Arc<deliver::Context> {
+        self.delivery
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts other ways out in their place.
+    pub(super) fn deliver_by(&self, delivery: deliver::Context) {
+        *self
+            .delivery
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(delivery);
+    }
 }
 
 /// Runs until it is told to stop. `origin` is where to load from again; without it nothing is reloaded.
@@ -147,7 +170,7 @@ fn daemon(wired: Wired, origin: Option<Origin>, stop: CancellationToken) -> anyh
         archive,
         config,
         key,
-        delivery,
+        delivery: RwLock::new(Arc::new(delivery)),
         origin,
         pulse: Pulse::default(),
         due: Notify::new(),
@@ -272,7 +295,7 @@ async fn run(daemon: Arc<Daemon>) {
 /// Tells people what they are owed, soon after a run and at least every few seconds.
 async fn tell(daemon: Arc<Daemon>) {
     while !daemon.stop.is_cancelled() {
-        work::deliver(&daemon.delivery, &daemon.live.get()).await;
+        work::deliver(&daemon.delivery(), &daemon.live.get()).await;
         tokio::select! {
             () = daemon.stop.cancelled() => {}
             () = daemon.owed.notified() => {}

@@ -136,7 +136,7 @@ pub(super) fn is_idle(items: &[Item], findings: &BTreeMap<FindingKey, Finding>) 
     why
 }
 
-/// Until when an address that was refused is left alone; nothing when it may be used.
+/// Until when an address that was refused is left alone; nothing when it may be used, or tried again.
 async fn probe_at(
     tx: &mut Tx,
     channel: &ChannelId,
@@ -152,10 +152,8 @@ async fn probe_at(
         .into_iter()
         .find(|b| b.channel == *channel && b.recipient == name)
         .map_or(now, |b| b.since);
-    let periods = (now - since).num_seconds() / PROBE.num_seconds().max(1) + 1;
-    let until = since + TimeDelta::seconds(PROBE.num_seconds() * periods);
-    let is_probed = now - since >= PROBE && (until - now) > PROBE - TimeDelta::minutes(1);
-    Ok((!is_probed).then_some(until))
+    let until = since + PROBE;
+    Ok((now < until).then_some(until))
 }
 
 /// A reader as the list of refused addresses knows them; the channel itself when it has no readers.

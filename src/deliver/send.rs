@@ -218,6 +218,8 @@ async fn given_up(
             reason: error.to_owned(),
             since: at,
         };
+        // One that is refused again is left alone anew.
+        outbox::mend(tx, &batch.channel, &recipient).await?;
         outbox::mark_bad(tx, &bad).await?;
     }
     let items = outbox::of_batch(tx, &batch.id).await?;
