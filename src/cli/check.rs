@@ -185,6 +185,16 @@ fn say(ended: &[Ended], open: u64, out: &mut Out) -> anyhow::Result<()> {
         format!("{open}: `tripline findings` lists them.")
     };
     out.line(sentence)?;
+    let again = ended.iter().filter_map(|e| match e {
+        Ended::Ran(summary) => summary.recheck,
+        _ => None,
+    });
+    if let Some(at) = again.max() {
+        out.line(format!(
+            "Something failed for the first time: it is read anew and looked at again at {} before anybody is told.",
+            at.format("%H:%M:%S UTC")
+        ))?;
+    }
     Ok(())
 }
 

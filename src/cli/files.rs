@@ -2,9 +2,6 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::Args;
-use serde_json::json;
-
 use super::{
     USAGE, diagnostics,
     out::{Format, Ink, Out},
@@ -14,6 +11,7 @@ use crate::{
     daemon::serve::Origin,
     yaml::diagnostic::Diagnostic,
 };
+use clap::Args;
 
 /// Where the files are, and what stands above them.
 #[derive(Debug, Clone, Args)]
@@ -87,27 +85,24 @@ impl Files {
             );
         };
         let catalog = &loaded.catalog;
-        let counts = json!({
-            "controls": catalog.controls.len(),
-            "policies": catalog.policies.len(),
-            "connectors": catalog.connectors.len(),
-            "sources": catalog.sources.len(),
-        });
-        let counts: Vec<String> = counts
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(what, count)| format!("{count} {what}"))
-            .collect();
+        let counts = [
+            counted(catalog.controls.len(), "control", "controls"),
+            counted(catalog.policies.len(), "policy", "policies"),
+            counted(catalog.connectors.len(), "connector", "connectors"),
+            counted(catalog.sources.len(), "source", "sources"),
+        ];
         let fine = out.ink(Ink::Good, "All files are right");
         let more = summary.map_or(String::new(), |s| format!(", {s}"));
         format!("{fine}: {}{more}.", counts.join(", "))
     }
 
-    /// The folder that paths in messages start from.
+    /// The folder that paths in messages start from, as it was named.
     fn root(&self) -> PathBuf {
         let file = config::file_of(&self.config);
-        let file = std::path::absolute(&file).unwrap_or(file);
         file.parent().map(PathBuf::from).unwrap_or_default()
     }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

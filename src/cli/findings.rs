@@ -86,7 +86,7 @@ pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::R
         out.line(format!("and {more} more: --limit {total} shows all"))?;
     }
     if out.format() == Format::Table && found.is_empty() {
-        out.line("Nothing deviates. `tripline runs` shows what was checked, and when.")?;
+        out.line("Nothing deviates. `tripline runs` shows what was checked, `--all` what is not confirmed or over.")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -114,7 +114,12 @@ fn summarize(tried: &[Tried<'_>], wrong: usize, out: &mut Out) -> anyhow::Result
     }
     let controls: std::collections::BTreeSet<&ControlId> =
         tried.iter().map(|t| &t.control.id).collect();
-    let sentence = format!("{} examples of {} controls", tried.len(), controls.len());
+    let noun = if controls.len() == 1 {
+        "control"
+    } else {
+        "controls"
+    };
+    let sentence = format!("{} examples of {} {noun}", tried.len(), controls.len());
     out.line(if wrong == 0 {
         format!(
             "{}: {sentence} come out as they say.",

@@ -77,5 +77,5 @@ fn every_shipped_example_comes_out_as_it_says() {
         ],
         None,
     );
-    assert!(one.ends(0).contains("of 1 controls"));
+    assert!(one.ends(0).contains("of 1 control "));
 }
