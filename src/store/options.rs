@@ -28,7 +28,12 @@ pub enum Options {
     /// A server, without a password.
     Postgres(Url),
     /// The address is a secret.
-    Secret(Secret),
+    Secret {
+        /// Where it is read.
+        address: Secret,
+        /// Where the path of a file starts from.
+        root: PathBuf,
+    },
 }
 
 /// Where to connect.
@@ -48,15 +53,23 @@ impl Options {
         }
     }
 
+    fn file(root: &Path, path: PathBuf) -> Self {
+        Self::Sqlite(if path == Path::new(MEMORY) {
+            path
+        } else {
+            root.join(path)
+        })
+    }
+
     pub(super) fn address(&self) -> Result<Address> {
         match self {
             Self::Sqlite(path) if path == Path::new(MEMORY) => Ok(Address::Memory),
             Self::Sqlite(path) => Ok(Address::File(path.clone())),
             Self::Postgres(url) => Ok(Address::Postgres(url.as_str().into())),
-            Self::Secret(secret) => {
-                let text = secret.read()?;
+            Self::Secret { address, root } => {
+                let text = address.read()?;
                 match shape(text.expose_secret()) {
-                    Some(Shape::Sqlite(path)) => Self::Sqlite(path).address(),
+                    Some(Shape::Sqlite(path)) => Self::file(root, path).address(),
                     Some(Shape::Postgres(_)) => Ok(Address::Postgres(text)),
                     None => Err(Error::Address),
                 }
@@ -110,7 +123,7 @@ impl fmt::Display for Options {
                 let _ = url.set_password(None);
                 f.write_str(url.as_str())
             }
-            Self::Secret(secret) => write!(f, "the address in {secret}"),
+            Self::Secret { address, .. } => write!(f, "the address in {address}"),
         }
     }
 }
@@ -119,13 +132,15 @@ impl Decode for Options {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         const WANTED: &str = "`sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `{ env: NAME }` for an address with a password";
         let text = match &node.kind {
-            Kind::Map(_) => return Secret::decode(node, cx).map(Self::Secret),
+            Kind::Map(_) => {
+                let root = cx.root.clone();
+                return Secret::decode(node, cx).map(|address| Self::Secret { address, root });
+            }
             Kind::Scalar(s) if !s.is_null() => &s.text,
             _ => return cx.expected(node, WANTED),
         };
         match shape(text) {
-            Some(Shape::Sqlite(path)) if path == Path::new(MEMORY) => Some(Self::Sqlite(path)),
-            Some(Shape::Sqlite(path)) => Some(Self::Sqlite(cx.root.join(path))),
+            Some(Shape::Sqlite(path)) => Some(Self::file(&cx.root, path)),
             // The text is not repeated: it holds the password.
             Some(Shape::Postgres(url)) if has_password(&url) => cx.wrong(
                 Diagnostic::error("TL0630", &node.place, "the address of the store holds a password in plain text").help(

@@ -4,6 +4,7 @@ mod killed;
 mod main_job;
 mod played;
 mod served;
+mod told;
 
 use std::{
     fs,
