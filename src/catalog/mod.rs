@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::model::{
     control::Control,
+    definition::Definition,
     id::{ConnectorId, ControlId, DatasetName, PolicyId, Sha, SourceId},
     people::Directory,
     policy::{Policy, ProvisionRef},
@@ -38,6 +39,8 @@ pub struct Catalog {
     pub sources: BTreeMap<SourceId, Arc<Source>>,
     /// What each dataset of each source promises, views with the columns of their statement.
     pub schemas: BTreeMap<DatasetName, Schema>,
+    /// What judges in each control.
+    pub definitions: BTreeMap<ControlId, Definition>,
     /// People and teams.
     pub directory: Directory,
     /// The digest of every file; it is recorded with each run.

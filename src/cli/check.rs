@@ -12,6 +12,7 @@ use super::{
     CLEAN, INTERNAL, NOT_CHECKED, OPEN, USAGE,
     open::Opened,
     out::{Format, Ink, Out, column},
+    rehearse,
     runs::object,
 };
 use crate::{
@@ -34,6 +35,12 @@ pub struct Args {
     /// Live at this instant (`2026-11-20T08:00:00Z`): what is due, how old evidence is, what mails say.
     #[arg(long, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
+    /// Say what a pass would find, change and tell, and do none of it; sources are read all the same.
+    #[arg(long)]
+    dry_run: bool,
+    /// Say what the controls make of this one subject now (`aws/secret/ledger-key`), as a dry run.
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
 }
 
 /// Does one pass.
@@ -48,6 +55,12 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         let said = format!("error: there is no control `{id}`; `tripline controls` lists them");
         Out::stderr().line(said)?;
         return Ok(ExitCode::from(USAGE));
+    }
+    if let Some(subject) = &args.subject {
+        return rehearse::subject(opened, only.as_ref(), subject, out).await;
+    }
+    if args.dry_run {
+        return rehearse::all(opened, only.as_ref(), out).await;
     }
     chores::adopt(&opened.cx, &opened.set).await?;
     let bar = bar(opened, only.is_some());
@@ -210,7 +223,7 @@ fn said(told: &deliver::Summary) -> String {
     format!("{}.", parts.join(", "))
 }
 
-fn counted(count: u64, noun: &str) -> String {
+pub(super) fn counted(count: u64, noun: &str) -> String {
     if count == 1 {
         format!("1 {noun}")
     } else {

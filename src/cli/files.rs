@@ -1,16 +1,20 @@
 //! Where an installation's files are, and what is said when they have mistakes.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use super::{
-    USAGE, diagnostics,
+    CLEAN, USAGE, diagnostics,
     out::{Format, Ink, Out},
 };
 use crate::{
     config::{self, FILE, Loaded, overrides::Overrides},
     daemon::serve::Origin,
-    yaml::diagnostic::Diagnostic,
+    yaml::diagnostic::{Diagnostic, Level},
 };
+use anyhow::Context as _;
 use clap::Args;
 
 /// Where the files are, and what stands above them.
@@ -59,7 +63,66 @@ impl Files {
     }
 
     /// `tripline validate`: every mistake of every file, or how much is right.
-    pub(super) fn validate(&self, out: &mut Out) -> anyhow::Result<ExitCode> {
+    pub(super) fn validate(&self, path: Option<&Path>, out: &mut Out) -> anyhow::Result<ExitCode> {
+        match path {
+            Some(path) if path.is_dir() || path.file_name() == Some(FILE.as_ref()) => {
+                let other = Self {
+                    config: path.to_owned(),
+                    ..self.clone()
+                };
+                other.whole(out)
+            }
+            Some(file) => self.single(file, out),
+            None => self.whole(out),
+        }
+    }
+
+    /// The mistakes of one file, judged with all others.
+    fn single(&self, file: &Path, out: &mut Out) -> anyhow::Result<ExitCode> {
+        let file = file
+            .canonicalize()
+            .with_context(|| format!("`{}` cannot be read", file.display()))?;
+        let (all, read) = match config::load(&self.config, &self.given()) {
+            Ok(loaded) => {
+                let whole = |w: &PathBuf| w.canonicalize().unwrap_or_else(|_| w.clone());
+                let read = loaded
+                    .config
+                    .watched
+                    .iter()
+                    .any(|w| file.starts_with(whole(w)));
+                (loaded.warnings, read)
+            }
+            Err(found) => (found, true),
+        };
+        let root = self.root();
+        let own =
+            |d: &&Diagnostic| root.join(&d.place.file).canonicalize().ok().as_ref() == Some(&file);
+        let (found, others): (Vec<&Diagnostic>, Vec<&Diagnostic>) = all.iter().partition(own);
+        let found: Vec<Diagnostic> = found.into_iter().cloned().collect();
+        if found.is_empty() && !read {
+            let said = format!(
+                "error: `{}` is in none of the folders that this installation reads (`tripline config show`)",
+                file.display()
+            );
+            Out::stderr().line(said)?;
+            return Ok(ExitCode::from(USAGE));
+        }
+        diagnostics::print(&found, &root, out)?;
+        if out.format() == Format::Table {
+            let own = diagnostics::summary(&found);
+            let others = diagnostics::summary(&others.into_iter().cloned().collect::<Vec<_>>());
+            let own = own.map_or_else(
+                || out.ink(Ink::Good, "This file is right"),
+                |s| out.ink(Ink::Bad, &s),
+            );
+            let others = others.map_or(String::new(), |s| format!("; in other files: {s}"));
+            out.line(format!("{own}{others}."))?;
+        }
+        let wrong = found.iter().any(|d| d.level == Level::Error);
+        Ok(ExitCode::from(if wrong { USAGE } else { CLEAN }))
+    }
+
+    fn whole(&self, out: &mut Out) -> anyhow::Result<ExitCode> {
         let (found, loaded) = match config::load(&self.config, &self.given()) {
             Ok(loaded) => (loaded.warnings.clone(), Some(loaded)),
             Err(found) => (found, None),

@@ -18,6 +18,7 @@ pub mod notices;
 mod open;
 pub mod out;
 pub mod query;
+mod rehearse;
 pub mod replay;
 pub mod runs;
 pub mod schema;
@@ -25,7 +26,7 @@ pub mod serve;
 pub mod source;
 pub mod test;
 
-use std::{io, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -80,7 +81,10 @@ enum Command {
     Serve,
     Check(check::Args),
     /// Read all files and say every mistake at once.
-    Validate,
+    Validate {
+        /// Another installation, or one file of this one: then only its mistakes are told.
+        path: Option<PathBuf>,
+    },
     Test(test::Args),
     Findings(findings::Args),
     Controls(controls::ControlArgs),
@@ -114,8 +118,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Config {
-    /// Print every setting, with where it came from; secrets only by reference.
-    Show,
+    /// Print every setting; secrets only by reference.
+    Show {
+        /// Say for each where it came from: a flag, the environment, the file or the default.
+        #[arg(long)]
+        origin: bool,
+    },
 }
 
 /// Reads the arguments and does what they say.
@@ -154,7 +162,7 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
             connector::What::New { kind } => out.text(kind.begin())?,
             connector::What::Test(_) => return runtime()?.block_on(with_files(cli, out)),
         },
-        Command::Validate => return cli.files.validate(out),
+        Command::Validate { path } => return cli.files.validate(path.as_deref(), out),
         Command::Audit(args) => return runtime()?.block_on(audit::run(args, &cli.files, out)),
         Command::Db(args) => return runtime()?.block_on(db::run(args, &cli.files, out)),
         _ => return runtime()?.block_on(with_files(cli, out)),
@@ -173,7 +181,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
     }
     match cli.command {
         Command::Test(args) => return test::run(&args, loaded, out).await,
-        Command::Config(Config::Show) => return settings(&loaded, out),
+        Command::Config(Config::Show { origin }) => return settings(&loaded, origin, out),
         _ => {}
     }
     let as_of = match &cli.command {
@@ -203,13 +211,10 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
     done
 }
 
-/// Every setting, with where it came from.
-fn settings(loaded: &Loaded, out: &mut Out) -> anyhow::Result<ExitCode> {
-    let columns = [
-        column("setting", "SETTING"),
-        column("value", "VALUE"),
-        column("origin", "FROM"),
-    ];
+/// Every setting, and where it came from.
+fn settings(loaded: &Loaded, origin: bool, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let mut columns = vec![column("setting", "SETTING"), column("value", "VALUE")];
+    columns.extend(origin.then(|| column("origin", "FROM")));
     out.list(&columns, loaded.settings.iter().map(Setting::row))?;
     Ok(ExitCode::from(CLEAN))
 }

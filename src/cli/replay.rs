@@ -74,15 +74,14 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
                 d.now.unknown
             ),
         ),
-        Replayed::OtherControl { then, now } => (
+        Replayed::Unknown(then) => (
             NOT_CHECKED,
-            "other_control",
+            "unknown_control",
             format!(
-                "{}: `{}` was {} then and is {} now. Load the files as they were then, and replay with them.",
+                "{}: what `{}` was then ({}) was not kept. Load the files as they were, and replay with them.",
                 run.id,
                 run.control,
                 then.short(),
-                now.map_or_else(|| "gone".to_owned(), |n| n.short())
             ),
         ),
         Replayed::Gone(dataset, snapshot) => (

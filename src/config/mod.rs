@@ -28,6 +28,7 @@ use crate::{
     evidence::{self, options::Home},
     model::{
         control::Control,
+        definition::Definition,
         id::{ControlId, Sha, SourceId},
         people::Directory,
     },
@@ -147,6 +148,7 @@ fn read(path: &Path, given: &Overrides, out: &mut Vec<Diagnostic>) -> Option<Loa
             policies: policies.map(|p| (p.id.clone(), Arc::new(p))).collect(),
             sources,
             schemas: judged.datasets.schemas,
+            definitions: judged.definitions,
             directory: judged.directory,
             digest,
         },
@@ -158,6 +160,7 @@ fn read(path: &Path, given: &Overrides, out: &mut Vec<Diagnostic>) -> Option<Loa
 /// What comes of judging everything against everything.
 struct Judged {
     controls: BTreeMap<ControlId, Arc<Control>>,
+    definitions: BTreeMap<ControlId, Definition>,
     datasets: Datasets,
     directory: Directory,
 }
@@ -171,12 +174,14 @@ fn judge(
     let names = parts.names.iter().map(String::as_str);
     let datasets = dataset::all(sources, names, &files.connectors, out);
     let directory = parts.directory.as_ref();
-    let mut controls = BTreeMap::new();
+    let (mut controls, mut definitions) = (BTreeMap::new(), BTreeMap::new());
     for entry in &files.controls {
         let checked = validate::control::judge(&entry.open, &datasets, directory, out);
         if let Some(draft) = &entry.draft {
             validate::control::examples(draft.control(), &checked, &datasets, out);
-            let control = validate::control::finish(draft.clone(), checked, &datasets);
+            let (control, definition) =
+                validate::control::finish(draft.clone(), checked, &datasets);
+            definitions.insert(control.id.clone(), definition);
             controls.insert(control.id.clone(), Arc::new(control));
         }
     }
@@ -199,6 +204,7 @@ fn judge(
     }
     Judged {
         controls,
+        definitions,
         datasets,
         directory: parts.directory.clone().unwrap_or_default(),
     }

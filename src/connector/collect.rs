@@ -238,8 +238,6 @@ pub(super) struct Shaped<'a> {
     pub facts: Facts<'static>,
     /// The last whole snapshot that asked for the same.
     pub last: Option<Snapshot>,
-    /// Whether the last one asked for something else.
-    pub baseline: bool,
 }
 
 impl Ended<'_> {
@@ -255,7 +253,6 @@ impl Ended<'_> {
             content,
             facts: own,
             last,
-            baseline,
         } = shaped;
         let source = request.source;
         let complete = source.complete(&cut.dataset.name);
@@ -280,7 +277,6 @@ impl Ended<'_> {
         );
         let mut collection = self.empty(request, cut.dataset, &verdict);
         collection.effort.duplicates = content.duplicates;
-        collection.baseline = baseline;
         if verdict.status() != Completeness::Failed {
             collection.content = Some(content.digest);
             collection.table = Some(table);
@@ -316,7 +312,6 @@ impl Ended<'_> {
             content: None,
             definition: dataset.definition,
             scope: scope(request, dataset),
-            baseline: false,
             identity: self.identity.clone(),
             request_ids: self.meter.ids(),
         }

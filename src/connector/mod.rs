@@ -138,8 +138,6 @@ pub struct Collection {
     pub definition: Sha,
     /// Digest of what was asked for, with the settings and without secrets.
     pub scope: Sha,
-    /// Whether it begins a new baseline: there is a last one, and another thing was asked for then.
-    pub baseline: bool,
     /// Who we were for the source, if a probe told.
     pub identity: Option<String>,
     /// Ids that the source gave to our requests.

@@ -263,8 +263,8 @@ impl<'a> Passes<'a> {
             let name = cut.dataset.name.as_str();
             let scope = scope(self.request, cut.dataset);
             let last = self.request.last.whole(name).await;
-            let baseline = last.as_ref().is_some_and(|l| l.scope != scope);
-            let last = last.filter(|_| !baseline);
+            // One that asked for another thing is no measure for this one.
+            let last = last.filter(|l| l.scope == scope);
             let suspect = self.request.last.suspect(name).await;
             let table = cut.take_table();
             let content = content::of(&table);
@@ -287,7 +287,6 @@ impl<'a> Passes<'a> {
                 content,
                 facts,
                 last,
-                baseline,
             });
         }
         shaped

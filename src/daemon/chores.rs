@@ -22,9 +22,11 @@ use crate::{
     model::{
         finding::{Change, Finding, Status},
         id::{ControlId, FindingKey, RunId, Sha},
+        notice::Item,
     },
+    notify::plan,
     run::{Context, Set},
-    store::{self, Page, Tx, audit, findings, meta, snapshots},
+    store::{self, Page, Tx, audit, definitions, findings, meta, outbox, snapshots},
 };
 
 /// How long runs, ticks and delivered notices are kept for people; what proves them is in the log for ever.
@@ -111,7 +113,8 @@ pub async fn adopt(cx: &Context, set: &Set) -> Result<usize, store::Error> {
     let now = cx.clock.now();
     let mut tx = cx.store.begin().await?;
     let mut leaves = Vec::new();
-    for (what, id, version, digest) in definitions(set) {
+    keep(&mut tx, set, now).await?;
+    for (what, id, version, digest) in in_force(set) {
         let key = format!("{what}:{id}");
         if meta::get(&mut tx, &key).await? == Some(digest.to_string()) {
             continue;
@@ -132,7 +135,24 @@ pub async fn adopt(cx: &Context, set: &Set) -> Result<usize, store::Error> {
     Ok(new)
 }
 
-fn definitions(set: &Set) -> Vec<(What, String, Option<u32>, Sha)> {
+/// Keeps what judges in each control, so that its runs can be replayed when its file has changed.
+async fn keep(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<(), store::Error> {
+    for (id, definition) in &set.catalog.definitions {
+        let digest = definition.digest();
+        if definitions::get(tx, digest).await?.is_none() {
+            let one = definitions::Definition {
+                kind: definitions::Kind::Control,
+                name: id.to_string(),
+                body: serde_json::json!(definition),
+                first_seen: now,
+            };
+            definitions::put(tx, &one).await?;
+        }
+    }
+    Ok(())
+}
+
+fn in_force(set: &Set) -> Vec<(What, String, Option<u32>, Sha)> {
     let catalog = &set.catalog;
     let whole = (What::Config, "tripline".to_owned(), None, catalog.digest);
     let controls = catalog
@@ -168,6 +188,14 @@ async fn retire(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<Vec<Leaf>,
         gone.insert(id);
     }
     findings::apply(tx, &changes).await?;
+    let mut ends = Vec::new();
+    for change in changes.iter().filter(|c| c.effect.is_some()) {
+        let fates = outbox::fates(tx, change.finding.key).await?.into_iter();
+        let told = fates.filter(|(_, fate)| !matches!(fate, outbox::Fate::LeftOut(_)));
+        let told: Vec<Item> = told.map(|(item, _)| item).collect();
+        ends.extend(plan::removed(change, &told, now));
+    }
+    outbox::enqueue(tx, &ends).await?;
     for source in set.catalog.sources.keys() {
         let key = FindingKey::of(&finding::gap_control(source), &finding::gap_subject(source));
         for control in &gone {

@@ -33,6 +33,8 @@ pub struct Input<'a> {
     pub counted: bool,
     /// Whether the control had no complete run before.
     pub baseline: bool,
+    /// Whether the inventory of record was asked for another thing than at the last counted run.
+    pub rescoped: bool,
 }
 
 /// What the run does to each finding, sorted by key. A finding that this run changed already stays as it is.
@@ -162,12 +164,19 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// Of a subject that a complete run did not see. The inventory's word that it is gone is final; that it
-    /// left the control's scope is believed when it was said three times; without an inventory nobody knows.
+    /// Of a subject that a complete run did not see. The inventory's word that it is gone is final, unless
+    /// it was asked for another thing than before: then it may only be out of sight. What is out of sight or
+    /// out of the control's scope is believed to have left when it was said three times; without an inventory
+    /// nobody knows.
     fn absence(&self, finding: &Finding) -> Observation {
         let missed = finding.state.absences + 1;
         match self.absent.get(&finding.subject) {
-            Some(Presence::NotInInventory) => Observation::Left(Authority::Inventory),
+            Some(Presence::NotInInventory) if missed == 1 && !self.input.rescoped => {
+                Observation::Left(Authority::Inventory)
+            }
+            Some(Presence::NotInInventory) if missed >= MAX_ABSENCES => {
+                Observation::Left(Authority::Inventory)
+            }
             Some(Presence::OutOfScope) if missed >= MAX_ABSENCES => {
                 Observation::Left(Authority::OutOfScope)
             }

@@ -138,14 +138,14 @@ pub enum Given<T> {
 
 /// `source/kind/{column}`: how a row names its subject. Values are used byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String")]
+#[serde(into = "String", try_from = "String")]
 pub struct SubjectTemplate {
     /// Literal texts and columns in turn.
     pub parts: Vec<Part>,
 }
 
 /// A piece of a [`SubjectTemplate`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// Text as it stands.
     Literal(String),
@@ -166,6 +166,14 @@ impl SubjectTemplate {
 impl From<SubjectTemplate> for String {
     fn from(template: SubjectTemplate) -> Self {
         template.to_string()
+    }
+}
+
+impl TryFrom<String> for SubjectTemplate {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The nouns of Tripline and the states they move through. No I/O, no clock, no randomness.
 
 pub mod control;
+pub mod definition;
 pub mod finding;
 pub mod id;
 pub mod notice;

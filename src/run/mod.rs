@@ -2,6 +2,7 @@
 //! only place where the steps meet. What a run found, what it changed, what is owed and the leaves that
 //! prove it are written in one transaction, or nothing is.
 
+mod entry;
 mod gaps;
 mod owed;
 mod replay;
@@ -14,20 +15,21 @@ pub use set::Set;
 
 use crate::{
     audit::leaf::Leaf,
-    clock::{SharedClock, stamp},
-    collect::{self, Collector, Gathered, Need},
+    clock::SharedClock,
+    collect::{self, Collector, Need},
     crash,
     evaluate::{self, Engine},
-    evidence::{Evidence, Standing},
+    evidence::Evidence,
     finding,
     model::{
-        control::{Control, OnPartial},
+        control::Control,
         finding::Change,
-        id::RunId,
-        outcome::{Evaluation, Outcome},
+        id::SubjectId,
+        outcome::Evaluation,
         run::{Cause, Run, Tick, TickState},
     },
-    store::{self, Store, Tx, findings, outbox, runs, snapshots, ticks},
+    notify::plan::Plan,
+    store::{self, Store, Tx, findings, outbox, runs, ticks},
 };
 
 /// What every run needs.
@@ -95,70 +97,163 @@ pub async fn control(
     control: &Control,
     tick: &Tick,
 ) -> Result<Summary, Error> {
+    let judged = judge(cx, set, control, (need(tick), None)).await?;
+    let mut tx = cx.store.begin().await?;
+    let decided = decide(&mut tx, (cx, set), control, tick, judged).await?;
+    let written = record(&mut tx, control, tick, &decided).await?;
+    crash::point("run.written");
+    tx.commit().await?;
+    crash::point("run.committed");
+    Ok(decided.summary(written))
+}
+
+/// What one control would do if it ran now. Sources are read and their snapshots kept, as always; no finding
+/// changes, and nobody is told. `subject` is looked at although it passes and nobody knows it.
+///
+/// # Errors
+/// When the store or the evidence cannot be read.
+pub async fn rehearse(
+    cx: &Context,
+    set: &Set,
+    control: &Control,
+    subject: Option<&SubjectId>,
+) -> Result<Decided, Error> {
+    let tick = Tick {
+        control: control.id.clone(),
+        scheduled_for: cx.clock.now(),
+        cause: Cause::Manual,
+        state: TickState::Due,
+        reason: None,
+        fence: 0,
+    };
+    let judged = judge(cx, set, control, (Need::Shared, subject)).await?;
+    // Dropped without a commit.
+    let mut tx = cx.store.begin().await?;
+    decide(&mut tx, (cx, set), control, &tick, judged).await
+}
+
+/// What evidence says.
+struct Judged {
+    evidence: Evidence,
+    evaluation: Evaluation,
+    now: DateTime<Utc>,
+}
+
+/// What a run comes to, before any of it is written.
+#[derive(Debug)]
+pub struct Decided {
+    /// The run.
+    pub run: Run,
+    /// What the evidence says of each subject.
+    pub evaluation: Evaluation,
+    /// What becomes of findings.
+    pub changes: Vec<Change>,
+    /// Who is owed a word, and why others are not.
+    pub plan: Plan,
+    /// When it is to be looked at again.
+    pub recheck: Option<DateTime<Utc>>,
+}
+
+impl Decided {
+    /// How many findings change where they stand.
+    pub fn moved(&self) -> u64 {
+        let moved = |c: &&Change| c.before != Some(c.finding.state.status);
+        self.changes.iter().filter(moved).count() as u64
+    }
+
+    fn summary(self, written: u64) -> Summary {
+        Summary {
+            moved: self.moved(),
+            owed: self.plan.items.len() as u64,
+            run: self.run,
+            written,
+            recheck: self.recheck,
+        }
+    }
+}
+
+/// Collects and evaluates.
+async fn judge(
+    cx: &Context,
+    set: &Set,
+    control: &Control,
+    (need, subject): (Need, Option<&SubjectId>),
+) -> Result<Judged, Error> {
     let inputs = set.inputs(&control.id);
-    let gathered = cx
-        .collector
-        .gather(&set.catalog, inputs, need(tick))
-        .await?;
+    let gathered = cx.collector.gather(&set.catalog, inputs, need).await?;
     crash::point("run.gathered");
     let now = cx.clock.now();
-    let evidence = evidence(&cx.store, set, control, &gathered, now).await?;
-    let subjects = findings::subjects(&mut cx.store.read().await?, &control.id).await?;
-    let evaluation = cx
-        .engine
-        .control(control, &evidence, &subjects, now)
-        .await?;
+    let evidence = entry::evidence(&cx.store, set, control, &gathered, now).await?;
+    let mut subjects = findings::subjects(&mut cx.store.read().await?, &control.id).await?;
+    subjects.extend(subject.cloned());
+    let engine = &cx.engine;
+    let evaluation = engine.control(control, &evidence, &subjects, now).await?;
     crash::point("run.evaluated");
-
-    let mut tx = cx.store.begin().await?;
-    let known = findings::of_control(&mut tx, &control.id).await?;
-    let before = runs::last_counted(&mut tx, &control.id).await?;
-    let run = entry(
-        cx,
-        set,
-        control,
-        tick,
-        (evidence, &evaluation, before.as_ref()),
+    Ok(Judged {
+        evidence,
+        evaluation,
         now,
-    );
+    })
+}
 
+/// Reconciles with what is known, and plans who is told.
+async fn decide(
+    tx: &mut Tx,
+    (cx, set): (&Context, &Set),
+    control: &Control,
+    tick: &Tick,
+    judged: Judged,
+) -> Result<Decided, Error> {
+    let Judged {
+        evidence,
+        evaluation,
+        now,
+    } = judged;
+    let known = findings::of_control(tx, &control.id).await?;
+    let before = runs::last_counted(tx, &control.id).await?;
+    let before = before.as_ref();
+    let run = entry::run(cx, set, control, tick, (evidence, &evaluation, before), now);
     let changes = finding::reconcile(finding::Input {
         control,
         known,
         evaluation: &evaluation,
         run: &run.id,
         now,
-        counted: is_fresh(&run, before.as_ref()),
+        counted: entry::is_fresh(&run, before),
         baseline: before.is_none(),
+        rescoped: entry::is_rescoped(tx, control, &run, before).await?,
     });
-    let gaps = gaps::of(&mut tx, set, control, &run).await?;
+    let gaps = gaps::of(tx, set, control, &run).await?;
     let cause = before
         .filter(|b| b.definition != run.definition)
         .map(|_| "The control was changed since its last run.");
-    let plan = owed::of(&mut tx, set, control, &run, (&changes, &gaps), cause).await?;
-    let all: Vec<Change> = changes.into_iter().chain(gaps).collect();
-    let recheck = finding::recheck(&all, &control.rules, now).map(|at| at.trunc_subsecs(0));
-
-    runs::insert(&mut tx, &run).await?;
-    let written = findings::apply(&mut tx, &all).await?;
-    outbox::enqueue(&mut tx, &plan.items).await?;
-    look_again(&mut tx, control, recheck).await?;
-    ticks::finish(&mut tx, tick, TickState::Ran, None).await?;
-    store::audit::append(&mut tx, &Leaf::of_run(&run, &all)).await?;
-    crash::point("run.written");
-    tx.commit().await?;
-    crash::point("run.committed");
-
-    let moved = all
-        .iter()
-        .filter(|c| c.before != Some(c.finding.state.status));
-    Ok(Summary {
-        moved: moved.count() as u64,
-        owed: plan.items.len() as u64,
+    let plan = owed::of(tx, set, control, &run, (&changes, &gaps), cause).await?;
+    let changes: Vec<Change> = changes.into_iter().chain(gaps).collect();
+    let recheck = finding::recheck(&changes, &control.rules, now).map(|at| at.trunc_subsecs(0));
+    Ok(Decided {
         run,
-        written,
+        evaluation,
+        changes,
+        plan,
         recheck,
     })
+}
+
+/// Writes all of it, with the leaves that prove it. Gives how many rows of findings were written.
+async fn record(
+    tx: &mut Tx,
+    control: &Control,
+    tick: &Tick,
+    decided: &Decided,
+) -> Result<u64, store::Error> {
+    runs::insert(tx, &decided.run).await?;
+    let written = findings::apply(tx, &decided.changes).await?;
+    outbox::enqueue(tx, &decided.plan.items).await?;
+    look_again(tx, control, decided.recheck).await?;
+    ticks::finish(tx, tick, TickState::Ran, None).await?;
+    let leaves = Leaf::of_run(&decided.run, &decided.changes);
+    store::audit::append(tx, &leaves).await?;
+    Ok(written)
 }
 
 /// A second look reads everything anew; every other run shares what others collected.
@@ -167,96 +262,6 @@ fn need(tick: &Tick) -> Need {
         Cause::Recheck | Cause::Change => Need::Since(tick.scheduled_for),
         Cause::Schedule | Cause::CatchUp | Cause::Manual => Need::Shared,
     }
-}
-
-/// What the run looks at, each dataset with when it was whole last.
-async fn evidence(
-    store: &Store,
-    set: &Set,
-    control: &Control,
-    gathered: &[Gathered],
-    now: DateTime<Utc>,
-) -> Result<Evidence, store::Error> {
-    let mut evidence = Evidence {
-        views: set.views.clone(),
-        ..Evidence::default()
-    };
-    let mut tx = store.read().await?;
-    for one in gathered {
-        let Some(schema) = set.catalog.dataset(&one.dataset) else {
-            continue;
-        };
-        let whole = match &one.snapshot {
-            Some(snapshot) if snapshot.status.is_whole() => None,
-            _ => snapshots::newest(&mut tx, &one.dataset, snapshots::Newest::WHOLE).await?,
-        };
-        let standing = Standing {
-            dataset: &one.dataset,
-            schema,
-            snapshot: one.snapshot.as_ref(),
-            last_good: whole.map(|s| s.started_at),
-        };
-        evidence.add(standing, control.max_age, now);
-    }
-    Ok(evidence)
-}
-
-/// The run as it is recorded.
-fn entry(
-    cx: &Context,
-    set: &Set,
-    control: &Control,
-    tick: &Tick,
-    (evidence, evaluation, before): (Evidence, &Evaluation, Option<&Run>),
-    now: DateTime<Utc>,
-) -> Run {
-    let mut run = Run {
-        id: RunId::from(stamp("run-", now)),
-        control: control.id.clone(),
-        scheduled_for: tick.scheduled_for,
-        cause: tick.cause,
-        instant: now,
-        ended_at: cx.clock.now(),
-        not_checked: evaluation.not_checked.as_ref().map(|(why, _)| *why),
-        detail: evaluation
-            .not_checked
-            .as_ref()
-            .map(|(_, said)| said.clone()),
-        counts: evaluation.counts,
-        evidence: evidence.used,
-        definition: control.definition,
-        outcomes: evaluation.digest,
-        counted: false,
-        config: set.catalog.digest,
-    };
-    run.counted = is_fresh(&run, before) && tells(control, evaluation);
-    run
-}
-
-/// Whether a run has something to go by that the last counted run had not: the same evidence is counted
-/// once, however often a control runs over it.
-fn is_fresh(run: &Run, before: Option<&Run>) -> bool {
-    let Some(before) = before else {
-        return true;
-    };
-    let known = |used: &crate::model::run::Used| {
-        before
-            .evidence
-            .iter()
-            .any(|b| b.dataset == used.dataset && b.snapshot == used.snapshot)
-    };
-    before.definition != run.definition || !run.evidence.iter().all(known)
-}
-
-/// Whether anything can be told of any subject.
-fn tells(control: &Control, evaluation: &Evaluation) -> bool {
-    let fails = || {
-        evaluation
-            .observed
-            .iter()
-            .any(|o| o.outcome == Outcome::Fail)
-    };
-    evaluation.not_checked.is_none() || (control.on_partial == OnPartial::Open && fails())
 }
 
 /// Writes the second look into the ledger.

@@ -1,14 +1,17 @@
 //! A past run over again: the same control over the same evidence at the same instant must say the same.
 
+use std::collections::BTreeMap;
+
 use super::{Context, Error, Set};
 use crate::{
-    evidence::{Evidence, Standing},
+    evidence::{Evidence, Standing, View},
     model::{
+        definition::Definition,
         id::{DatasetName, Sha, SnapshotId},
         outcome::{Counts, Unknown},
         run::Run,
     },
-    store::snapshots,
+    store::{self, Tx, definitions, snapshots},
 };
 
 /// What a replay came to.
@@ -18,13 +21,8 @@ pub enum Replayed {
     Same,
     /// Other outcomes: the program, the evidence or the record is not what it was.
     Different(Box<Difference>),
-    /// The control is not what it was; its file at that time is needed.
-    OtherControl {
-        /// What it was.
-        then: Sha,
-        /// What is loaded; nothing when the control is gone.
-        now: Option<Sha>,
-    },
+    /// Nobody kept what the control was then.
+    Unknown(Sha),
     /// A snapshot was let go by retention.
     Gone(DatasetName, Option<SnapshotId>),
 }
@@ -51,18 +49,15 @@ pub struct Difference {
 /// # Errors
 /// The store or the evidence cannot be read.
 pub async fn replay(cx: &Context, set: &Set, run: &Run) -> Result<Replayed, Error> {
-    let control = set.catalog.control(&run.control);
-    let Some(control) = control.filter(|c| c.definition == run.definition) else {
-        return Ok(Replayed::OtherControl {
-            then: run.definition,
-            now: control.map(|c| c.definition),
-        });
+    let mut tx = cx.store.read().await?;
+    let Some(definition) = definition(&mut tx, set, run).await? else {
+        return Ok(Replayed::Unknown(run.definition));
     };
+    let control = definition.control(&run.control);
     let mut evidence = Evidence {
-        views: set.views.clone(),
+        views: views(&definition),
         ..Evidence::default()
     };
-    let mut tx = cx.store.read().await?;
     for used in &run.evidence {
         let snapshot = match &used.snapshot {
             Some(id) => snapshots::get(&mut tx, id).await?,
@@ -72,12 +67,12 @@ pub async fn replay(cx: &Context, set: &Set, run: &Run) -> Result<Replayed, Erro
         if snapshot.is_none() && used.snapshot.is_some() {
             return Ok(gone());
         }
-        let Some(schema) = set.catalog.dataset(&used.dataset) else {
+        let Some(promise) = definition.datasets.get(&used.dataset) else {
             return Ok(gone());
         };
         let standing = Standing {
             dataset: &used.dataset,
-            schema,
+            schema: &promise.schema,
             snapshot: snapshot.as_ref(),
             last_good: None,
         };
@@ -86,7 +81,7 @@ pub async fn replay(cx: &Context, set: &Set, run: &Run) -> Result<Replayed, Erro
     drop(tx);
     let evaluation = cx
         .engine
-        .control(control, &evidence, &[], run.instant)
+        .control(&control, &evidence, &[], run.instant)
         .await?;
     if evaluation.digest == run.outcomes && evaluation.counts == run.counts {
         return Ok(Replayed::Same);
@@ -99,4 +94,25 @@ pub async fn replay(cx: &Context, set: &Set, run: &Run) -> Result<Replayed, Erro
         outcomes_then: run.outcomes,
         outcomes_now: evaluation.digest,
     })))
+}
+
+/// What judged: as it is loaded, or as it was kept when it came into force.
+async fn definition(tx: &mut Tx, set: &Set, run: &Run) -> Result<Option<Definition>, store::Error> {
+    let loaded = set.catalog.control(&run.control);
+    if loaded.is_some_and(|c| c.definition == run.definition) {
+        return Ok(set.catalog.definitions.get(&run.control).cloned());
+    }
+    let kept = definitions::get(tx, run.definition).await?;
+    Ok(kept.and_then(|k| serde_json::from_value(k.body).ok()))
+}
+
+fn views(definition: &Definition) -> BTreeMap<DatasetName, View> {
+    let views = definition.datasets.iter().filter_map(|(name, promise)| {
+        let view = View {
+            sql: promise.view.clone()?,
+            schema: promise.schema.clone(),
+        };
+        Some((name.clone(), view))
+    });
+    views.collect()
 }

@@ -1,10 +1,6 @@
 //! A control against the rest: its SQL against the columns of the datasets, what it refers to against
 //! what its evidence gives, its owner against the people that there are.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
-
 use super::{dataset::Datasets, in_file, people::unknown};
 use crate::{
     catalog::{
@@ -16,7 +12,7 @@ use crate::{
     evaluate::{self, Checked, OutputColumn, Part, Parts},
     model::{
         control::{Control, Evidence, SubjectTemplate},
-        id::{DatasetName, Sha},
+        definition::Definition,
         outcome::Row,
         people::Directory,
         table::ColumnType,
@@ -45,31 +41,12 @@ pub fn judge(
     checked
 }
 
-/// The whole control, when its file and its SQL are sound.
-pub fn finish(draft: Draft, checked: Checked, datasets: &Datasets) -> Control {
+/// The whole control and what judges in it, when its file and its SQL are sound.
+pub fn finish(draft: Draft, checked: Checked, datasets: &Datasets) -> (Control, Definition) {
     let mut reads = checked.datasets;
     reads.extend(draft.control().inventory.clone());
-    let definition = definition(draft.control(), &reads, datasets);
-    draft.finish(reads, definition)
-}
-
-/// The digest of everything that can change an outcome. Texts, owner, schedule and severity are not in it.
-fn definition(control: &Control, reads: &[DatasetName], datasets: &Datasets) -> Sha {
-    let definitions: BTreeMap<String, Sha> = reads
-        .iter()
-        .filter_map(|name| Some((name.to_string(), *datasets.definitions.get(name)?)))
-        .collect();
-    Sha::of_json(&json!({
-        "evidence": control.evidence.text,
-        "fails_when": control.fails_when.text,
-        "params": control.params,
-        "subject": control.subject,
-        "inventory": control.inventory,
-        "max_age": control.max_age,
-        "on_empty": control.on_empty,
-        "on_partial": control.on_partial,
-        "datasets": definitions,
-    }))
+    let definition = Definition::of(draft.control(), datasets.promises(&reads));
+    (draft.finish(reads, definition.digest()), definition)
 }
 
 /// Checks the SQL as far as its parts could be read and its datasets are known.

@@ -16,6 +16,7 @@ use crate::{
     },
     evaluate,
     model::{
+        definition::Promise,
         id::{ConnectorId, DatasetName, Sha, SourceId},
         table::Schema,
     },
@@ -29,6 +30,8 @@ pub struct Datasets {
     pub schemas: BTreeMap<DatasetName, Schema>,
     /// The digest of each as its connector defines it; that of a view holds those of what it reads.
     pub definitions: BTreeMap<DatasetName, Sha>,
+    /// The statements of views.
+    pub views: BTreeMap<DatasetName, String>,
     /// Datasets that there would be but for a mistake that is told already.
     pub broken: BTreeSet<DatasetName>,
     /// Sources that there would be but for a mistake that is told already.
@@ -74,6 +77,31 @@ pub fn all<'s>(
 }
 
 impl Datasets {
+    /// What the named datasets promise, and what those promise that the views among them read.
+    pub fn promises(&self, names: &[DatasetName]) -> BTreeMap<DatasetName, Promise> {
+        let mut promises = BTreeMap::new();
+        let mut left = names.to_vec();
+        while let Some(name) = left.pop() {
+            let (Some(definition), Some(schema)) =
+                (self.definitions.get(&name), self.schemas.get(&name))
+            else {
+                continue;
+            };
+            let view = self.views.get(&name).cloned();
+            if let Some(sql) = &view {
+                let reads = evaluate::datasets_of_view(name.source.as_str(), sql);
+                left.extend(reads.unwrap_or_default());
+            }
+            let promise = Promise {
+                definition: *definition,
+                schema: schema.clone(),
+                view,
+            };
+            promises.insert(name, promise);
+        }
+        promises
+    }
+
     fn add(&mut self, source: &SourceId, connector: &Connector, out: &mut Vec<Diagnostic>) {
         let mut views = Vec::new();
         for dataset in &connector.datasets {
@@ -126,6 +154,7 @@ impl Datasets {
                     .collect();
                 let definition = json!({ "view": view.dataset.definition, "reads": below });
                 self.schemas.insert(name.clone(), schema);
+                self.views.insert(name.clone(), view.sql.value.clone());
                 self.definitions.insert(name, Sha::of_json(&definition));
             }
             Err(problems) => {

@@ -60,6 +60,8 @@ record! {
         same_evidence: bool = false,
         /// The control runs for the first time.
         baseline: bool = false,
+        /// The inventory is asked for another thing than before.
+        rescoped: bool = false,
         /// Subjects under test, when there are more than those that are named.
         population: Option<u64>,
         /// From here on the control has another condition.
@@ -151,6 +153,7 @@ impl Stage {
                 now,
                 counted: !step.same_evidence,
                 baseline: step.baseline,
+                rescoped: step.rescoped,
             })
         };
         compare(step, &changes, place);

@@ -528,6 +528,7 @@ proptest! {
                 now: hour(register.runs),
                 counted: turn.counted,
                 baseline: i == 0,
+                rescoped: false,
             });
             prop_assert_eq!(&changes, &backwards);
             prop_assert!(changes.is_sorted_by_key(|c| c.finding.key));

@@ -150,6 +150,7 @@ impl Register {
             now: hour(self.runs),
             counted,
             baseline,
+            rescoped: false,
         });
         for change in &changes {
             let kept = self.known.get(&change.finding.subject);

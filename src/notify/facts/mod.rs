@@ -290,7 +290,8 @@ impl Facts {
     }
 }
 
-const fn left(authority: Authority) -> &'static str {
+/// What a retirement means, in a sentence.
+pub(super) const fn left(authority: Authority) -> &'static str {
     match authority {
         Authority::Inventory => {
             "The inventory of record no longer has it. It left; it was not mended."

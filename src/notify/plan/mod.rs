@@ -4,6 +4,7 @@
 
 mod gap;
 mod operation;
+mod removed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use serde_json::json;
 
 pub use gap::gap;
 pub use operation::{Operation, operation};
+pub use removed::removed;
 
 use super::{
     bundle::is_good,

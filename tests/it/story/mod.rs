@@ -1,5 +1,7 @@
 //! The main job from outside: the program itself, real systems, and days that pass in seconds.
 
+mod changed;
+mod company;
 mod killed;
 mod main_job;
 mod played;

@@ -1,0 +1,122 @@
+//! What was judged, and who was told, when the files change under a running installation.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::company::{CONTROL, Company, Receiver, TO_SOC, stores, webhook};
+
+/// A vendor's review lapsed, and the security team was told.
+async fn open_finding(store: &str) -> Option<(Company, Receiver)> {
+    let soc = Receiver::open().await;
+    let company = Company::new(store, &webhook(&soc), TO_SOC)?;
+    company.begins();
+    company.lapsed(&[0]);
+    company.check("2031-06-02T08:00:00Z").ends(1);
+    company.check("2031-06-02T08:01:01Z").ends(1);
+    assert_eq!(soc.posts().len(), 1);
+    Some((company, soc))
+}
+
+/// Every run, judged again.
+fn replay_all(company: &Company) {
+    let runs = company.on.list(&["runs"]);
+    assert!(runs.len() >= 3, "{runs:?}");
+    for run in runs {
+        let id = run["id"].as_str().unwrap_or_else(|| panic!("{run}"));
+        let said = company.on.run(&["replay", id], None).ends(0);
+        assert!(said.contains("the same outcomes"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_can_be_replayed_when_its_control_was_changed_or_removed() {
+    for (store, _kept) in stores().await {
+        let Some((company, _soc)) = open_finding(&store).await else {
+            return;
+        };
+        let other = CONTROL.replace(
+            "review_due < CAST(now() AS DATE)",
+            "review_due < CAST(now() AS DATE) + INTERVAL '900 days'",
+        );
+        let other = other.replace(
+            "id: v2, name: A, review_due: 2026-11-21",
+            "id: v2, name: A, review_due: 2036-11-21",
+        );
+        company.on.write("controls/review.yaml", &other);
+        company.check("2031-06-02T09:00:00Z").ends(1);
+        let counts: Vec<u64> = company
+            .on
+            .list(&["runs"])
+            .iter()
+            .map(|r| r["fail"].as_u64().unwrap())
+            .collect();
+        assert_eq!(counts, [4, 1, 1, 0], "the changed control judges otherwise");
+        replay_all(&company);
+        fs::remove_file(company.on.path("controls/review.yaml")).unwrap();
+        replay_all(&company);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_told_of_a_finding_hears_when_its_control_is_removed() {
+    for (store, _kept) in stores().await {
+        let Some((company, soc)) = open_finding(&store).await else {
+            return;
+        };
+        fs::remove_file(company.on.path("controls/review.yaml")).unwrap();
+        let pass = |at: &str| company.on.check(at).ends(0);
+        pass("2031-06-02T10:00:00Z");
+        pass("2031-06-02T10:01:01Z");
+        pass("2031-06-02T10:10:00Z");
+        let posts = soc.posts();
+        assert_eq!(posts.len(), 2);
+        let said: Value = posts[1].json();
+        assert_eq!(said["data"]["word"], "retired");
+        let text = said.to_string();
+        assert!(text.contains("V-0 is no longer watched"), "{text}");
+        assert!(
+            text.contains("Its control was removed. It was not mended."),
+            "{text}"
+        );
+        company.verified();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_would_happen_and_does_none_of_it() {
+    for (store, _kept) in stores().await {
+        let Some((company, soc)) = open_finding(&store).await else {
+            return;
+        };
+        company.lapsed(&[1]);
+        let at = "2031-06-02T09:00:00Z";
+        let dry = |more: &[&str]| {
+            let asked = [&["check", "--as-of", at], more].concat();
+            company.on.run(&asked, None)
+        };
+        let said = dry(&["--dry-run"]).ends(1);
+        for wanted in [
+            "vendors/vendor/V-0 would go from open to resolved (cleared)",
+            "vendors/vendor/V-1 would go from - to open (confirmed)",
+            "nobody was told",
+        ] {
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        }
+        let of = |subject: &str| dry(&["--subject", subject]);
+        assert!(of("vendors/vendor/V-1").ends(1).contains("fail"));
+        assert!(of("vendors/vendor/V-3").ends(0).contains("pass"));
+        assert!(
+            of("vendors/vendor/V-9")
+                .ends(0)
+                .contains("not_in_inventory")
+        );
+        of("aws/secret/a").ends(2);
+        let findings = company.on.list(&["findings"]);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0]["subject"], "vendors/vendor/V-0");
+        assert_eq!(company.on.list(&["runs"]).len(), 3);
+        assert_eq!(soc.posts().len(), 1);
+        company.verified();
+    }
+}
