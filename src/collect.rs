@@ -140,12 +140,12 @@ impl Collector {
         }
         drop(tx);
         if !stale.is_empty() {
-            self.collect(source, &stale, None).await?;
+            self.collect(source, &stale).await?;
         }
         Ok(())
     }
 
-    /// Reads datasets of a source now, records what came, and gives it. Views are left out.
+    /// Reads datasets of a source now, all of them when none is named, and records what came.
     ///
     /// # Errors
     /// When nothing can be recorded.
@@ -153,8 +153,18 @@ impl Collector {
         &self,
         source: &Source,
         datasets: &[String],
-        progress: Option<&dyn Progress>,
     ) -> Result<Vec<Snapshot>, Error> {
+        let collections = self.read(source, datasets, (&Tape::Off, None)).await;
+        self.keep(source, collections).await
+    }
+
+    /// Reads datasets of a source now, all of them when none is named, and records nothing. Views are left out.
+    pub async fn read(
+        &self,
+        source: &Source,
+        datasets: &[String],
+        (tape, progress): (&Tape, Option<&dyn Progress>),
+    ) -> Vec<Collection> {
         let last = Recorded {
             store: &self.store,
             archive: &self.archive,
@@ -166,12 +176,29 @@ impl Collector {
             last: &last,
             clock: self.clock.clone(),
             sessions: &self.sessions,
-            tape: &Tape::Off,
+            tape,
             cancel: self.cancel.clone(),
             progress,
         };
         let collections = connector::collect(request).await;
         crash::point("collect.read");
+        collections
+    }
+
+    /// Records what was read, and gives it as it is kept.
+    ///
+    /// # Errors
+    /// When nothing can be recorded.
+    pub async fn keep(
+        &self,
+        source: &Source,
+        collections: Vec<Collection>,
+    ) -> Result<Vec<Snapshot>, Error> {
+        let last = Recorded {
+            store: &self.store,
+            archive: &self.archive,
+            source,
+        };
         let mut recorded = Vec::with_capacity(collections.len());
         for collection in collections {
             recorded.push(self.record(&last, collection).await?);
@@ -238,7 +265,8 @@ fn is_fresh(snapshot: &Snapshot, source: &Source, need: Need, now: DateTime<Utc>
     }
 }
 
-fn snapshot_of(collection: &Collection, source: &Source, now: DateTime<Utc>) -> Snapshot {
+/// A collection as it would be kept.
+pub fn snapshot_of(collection: &Collection, source: &Source, now: DateTime<Utc>) -> Snapshot {
     let rows = collection.table.as_ref().map_or(0, |t| t.rows() as u64);
     Snapshot {
         id: SnapshotId::from(stamp("snap-", now)),

@@ -49,6 +49,9 @@ pub mod collect;
 /// The straight line: one control, once.
 pub mod run;
 
+/// What people say of findings and collections.
+pub mod remark;
+
 /// From the outbox to people.
 pub mod deliver;
 

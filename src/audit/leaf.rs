@@ -58,6 +58,8 @@ pub enum Fact {
     Key(KeyChange),
     /// Somebody with more rights than others looked.
     Read(Access),
+    /// Somebody said something of a finding or a collection.
+    Remark(Remark),
 }
 
 /// A run of a control: what it looked at, and what it said.
@@ -282,6 +284,34 @@ pub struct Access {
     pub what: String,
 }
 
+choice! {
+    /// What somebody said.
+    pub enum Said {
+        /// That a suspect collection may be believed.
+        Accepted = "accepted",
+        /// That a result is wrong.
+        WrongResult = "wrong_result",
+        /// That nobody is to be told of something for a while.
+        Muted = "muted",
+        /// That a mute is over.
+        Unmuted = "unmuted",
+    }
+}
+
+/// What somebody said of a finding or a collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Remark {
+    /// What.
+    pub said: Said,
+    /// Its own id, or that of the collection.
+    pub about: String,
+    /// Who, [`blind`].
+    pub by: Sha,
+    /// Why, [`blind`].
+    pub because: Sha,
+}
+
 impl Leaf {
     /// A leaf of the present shape.
     pub const fn new(at: DateTime<Utc>, fact: Fact) -> Self {
@@ -328,6 +358,7 @@ impl Leaf {
             Fact::Life(_) => "life",
             Fact::Key(_) => "key",
             Fact::Read(_) => "read",
+            Fact::Remark(_) => "remark",
         }
     }
 
@@ -591,6 +622,13 @@ mod tests {
             who: Sha([3; 32]),
             what: "/findings".to_owned(),
         };
+        let remark = Remark {
+            said: Said::Muted,
+            about: "mut-1".to_owned(),
+            by: Sha([3; 32]),
+            because: Sha([2; 32]),
+        };
+        insta::assert_snapshot!(short(text(Fact::Remark(remark))), @r#"{"about":"mut-1","at":"2026-11-20T08:00:00Z","because":"02…","by":"03…","kind":"remark","said":"muted","v":1}"#);
         insta::assert_snapshot!(short(text(Fact::Read(access))), @r#"{"at":"2026-11-20T08:00:00Z","kind":"read","v":1,"what":"/findings","who":"03…"}"#);
     }
 

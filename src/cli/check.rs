@@ -21,7 +21,7 @@ use crate::{
         work::{self, Ended},
     },
     deliver,
-    model::id::ControlId,
+    model::{id::ControlId, policy::Severity},
     schedule::plan::Planner,
     store::findings,
 };
@@ -41,6 +41,9 @@ pub struct Args {
     /// Say what the controls make of this one subject now (`aws/secret/ledger-key`), as a dry run.
     #[arg(long, value_name = "SUBJECT")]
     subject: Option<String>,
+    /// End with exit code 1 only for open findings of this severity or worse.
+    #[arg(long, value_name = "SEVERITY", default_value = "low")]
+    fail_on: Severity,
 }
 
 /// Does one pass.
@@ -74,12 +77,13 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     let key = wire::key(&opened.config)?;
     chores::checkpoint(&opened.cx, &key).await?;
 
-    let open = open(opened, only.as_ref()).await?;
-    say(&ended, open, out)?;
+    let all = open(opened, only.as_ref(), Severity::Low).await?;
+    let grave = open(opened, only.as_ref(), args.fail_on).await?;
+    say(&ended, all, out)?;
     if out.format() == Format::Table && told != deliver::Summary::default() {
         out.line(said(&told))?;
     }
-    Ok(ExitCode::from(verdict(&ended, open)))
+    Ok(ExitCode::from(verdict(&ended, grave)))
 }
 
 /// Runs everything that is due.
@@ -120,13 +124,14 @@ fn bar(opened: &Opened, single: bool) -> ProgressBar {
     bar
 }
 
-/// How many open findings nothing covers.
-async fn open(opened: &Opened, only: Option<&ControlId>) -> anyhow::Result<u64> {
+/// How many open findings of that severity or worse nothing covers.
+async fn open(opened: &Opened, only: Option<&ControlId>, least: Severity) -> anyhow::Result<u64> {
     let mut tx = opened.store().read().await?;
     let tally = findings::tally(&mut tx).await?;
     let open = tally
         .iter()
-        .filter(|t| t.status.is_open() && !t.covered && only.is_none_or(|id| t.control == *id));
+        .filter(|t| t.status.is_open() && !t.covered && t.severity >= least)
+        .filter(|t| only.is_none_or(|id| t.control == *id));
     Ok(open.map(|t| t.findings).sum())
 }
 

@@ -141,7 +141,7 @@ fn people(opened: &Opened) -> Looked {
 /// A source can be read, whole.
 async fn read(opened: &Opened, source: &crate::catalog::source::Source) -> Vec<Looked> {
     let what = |dataset: &str| format!("source {}.{dataset}", source.id);
-    match opened.cx.collector.collect(source, &[], None).await {
+    match opened.cx.collector.collect(source, &[]).await {
         Err(error) => vec![Looked::wrong(
             format!("source {}", source.id),
             error.to_string(),

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
-use clap::Args as Arguments;
+use clap::{Args as Arguments, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
     open::Opened,
     out::{Format, Out, column},
+    remark,
 };
 use crate::{
     catalog::Catalog,
@@ -23,7 +24,28 @@ use crate::{
 
 /// Findings, the worst first: open ones, unless asked otherwise.
 #[derive(Debug, Clone, Arguments)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// What to do; without it, they are listed.
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Which to list.
+    #[command(flatten)]
+    which: Which,
+}
+
+/// What to do with findings.
+#[derive(Debug, Clone, Subcommand)]
+pub enum What {
+    /// List them.
+    List(Which),
+    /// Say that a result is wrong: a fault of the control or of its evidence. Who answers for the control is told.
+    Wrong(remark::Wrong),
+}
+
+/// Which findings.
+#[derive(Debug, Clone, Arguments)]
+pub struct Which {
     /// Only of this control (may be given more than once).
     #[arg(long, value_name = "ID")]
     control: Vec<String>,
@@ -49,6 +71,13 @@ pub struct Args {
 /// # Errors
 /// When the store cannot be read.
 pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
+    match args.what.unwrap_or(What::List(args.which)) {
+        What::List(which) => list(which, opened, out).await,
+        What::Wrong(wrong) => remark::wrong(&wrong, opened, out).await,
+    }
+}
+
+async fn list(args: Which, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
     let filter = findings::Filter {
         open: !args.all && args.status.is_empty(),
         status: args.status,

@@ -19,6 +19,7 @@ mod open;
 pub mod out;
 pub mod query;
 mod rehearse;
+pub mod remark;
 pub mod replay;
 pub mod runs;
 pub mod schema;
@@ -87,6 +88,7 @@ enum Command {
     },
     Test(test::Args),
     Findings(findings::Args),
+    Mute(remark::Args),
     Controls(controls::ControlArgs),
     /// Sources with their datasets and how each was collected last.
     Sources,
@@ -192,6 +194,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
     let opened = Opened::of(loaded, as_of).await?;
     let done = match cli.command {
         Command::Check(args) => check::run(&args, &opened, out).await,
+        Command::Mute(args) => remark::run(&args, &opened, out).await,
         Command::Findings(args) => findings::run(args, &opened, out).await,
         Command::Controls(args) => controls::controls(args, &opened, out).await,
         Command::Sources => controls::sources(&opened, out).await,

@@ -9,7 +9,6 @@ use crate::{
     clock::{ManualClock, SharedClock, SystemClock},
     config::{Config, Loaded},
     daemon::wire,
-    evidence::Archive,
     run::{Context, Set},
     store::Store,
 };
@@ -21,8 +20,6 @@ pub(super) struct Opened {
     pub(super) cx: Arc<Context>,
     /// What is loaded.
     pub(super) set: Arc<Set>,
-    /// The evidence.
-    pub(super) archive: Archive,
     /// Its settings.
     pub(super) config: Config,
 }
@@ -38,7 +35,6 @@ impl Opened {
         Ok(Self {
             cx: wired.cx,
             set: Arc::new(wired.set),
-            archive: wired.archive,
             config: wired.config,
         })
     }

@@ -1,7 +1,7 @@
 //! `tripline source`: what is read from, read now, and the word of a person on a collection that Tripline
 //! would not believe by itself. A collection is recorded whichever way it went.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args as Arguments, Subcommand};
@@ -13,23 +13,31 @@ use super::{
     named::{refuse, unambiguous},
     open::Opened,
     out::{Format, Ink, Out, column},
+    remark::By,
     runs::object,
 };
 use crate::{
-    audit::leaf::Leaf,
-    catalog::source::Source,
-    connector::Progress,
+    catalog::{connector::Kind, source::Source},
+    collect::snapshot_of,
+    connector::{Progress, http::tape::Tape},
+    evidence::{arrow, row},
     model::{
         id::{DatasetName, SourceId},
-        people::Principal,
         snapshot::Snapshot,
         table::Table,
     },
+    remark,
     store::{
-        self, Found, Tx,
-        snapshots::{self, Acceptance, Accepted, Newest},
+        Found, Tx,
+        snapshots::{self, Accepted, Newest},
     },
 };
+
+/// Rows that are shown of each dataset.
+const FIRST: usize = 3;
+
+/// Characters that are shown of a row.
+const WIDTH: usize = 240;
 
 /// Sources: list them, read one now, or accept a collection that looked wrong.
 #[derive(Debug, Clone, Arguments)]
@@ -58,6 +66,12 @@ pub struct Test {
     /// Only this dataset (may be given more than once).
     #[arg(long, value_name = "NAME")]
     dataset: Vec<String>,
+    /// Keep every answer of an HTTP source in this folder, without headers that we sent and without secrets.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+    /// Read the answers from such a folder in place of the source; nothing is recorded as evidence.
+    #[arg(long, value_name = "FOLDER")]
+    replay: Option<PathBuf>,
 }
 
 /// Which collection is believed, and on whose word.
@@ -65,12 +79,8 @@ pub struct Test {
 pub struct Accept {
     /// The snapshot, or enough of its name, or `source.dataset` for its newest.
     snapshot: String,
-    /// Who says so: a person of `tripline.yaml`.
-    #[arg(long, value_name = "PERSON")]
-    by: String,
-    /// Why it is believed.
-    #[arg(long, value_name = "TEXT")]
-    because: String,
+    #[command(flatten)]
+    by: By,
 }
 
 /// Does what the arguments say.
@@ -104,29 +114,38 @@ pub(super) async fn test(args: &Test, opened: &Opened, out: &mut Out) -> anyhow:
     {
         return refuse(USAGE, unknown("dataset", name, readable.into_iter()));
     }
+    let tape = match (&args.record, &args.replay) {
+        (Some(folder), _) => Tape::Record(folder.clone()),
+        (None, Some(folder)) => Tape::Replay(folder.clone()),
+        (None, None) => Tape::Off,
+    };
+    if tape != Tape::Off && !matches!(source.connector.kind, Kind::Http(_)) {
+        let said = format!(
+            "`{}` is not read over HTTP; only the answers of HTTP sources can be recorded and replayed",
+            source.id
+        );
+        return refuse(USAGE, said);
+    }
     let bar = Bar::new();
+    let collector = &opened.cx.collector;
     let told: Option<&dyn Progress> = Some(&bar);
-    let snapshots = opened
-        .cx
-        .collector
-        .collect(source, &args.dataset, told)
-        .await;
+    let collections = collector.read(source, &args.dataset, (&tape, told)).await;
     bar.0.finish_and_clear();
-    let snapshots = snapshots?;
+    let tables: Vec<Option<Table>> = collections.iter().map(|c| c.table.clone()).collect();
+    let snapshots: Vec<Snapshot> = if matches!(tape, Tape::Replay(_)) {
+        let shown = |c| snapshot_of(c, source, opened.now());
+        collections.iter().map(shown).collect()
+    } else {
+        collector.keep(source, collections).await?
+    };
     let mut rows = Vec::new();
-    for snapshot in &snapshots {
-        let table = match snapshot.object {
-            Some(object) => {
-                let read = opened.archive.read(object).await;
-                Some(read.context("what was just recorded cannot be read")?)
-            }
-            None => None,
-        };
+    for (snapshot, table) in snapshots.iter().zip(&tables) {
         let columns = table.as_ref().map(columns).unwrap_or_default();
         if out.format() == Format::Table {
             say(snapshot, columns, out)?;
+            first(table.as_ref(), out)?;
         } else {
-            rows.push(row(source, snapshot, &columns));
+            rows.push(fields(source, snapshot, &columns));
         }
     }
     if out.format() != Format::Table {
@@ -166,7 +185,11 @@ impl Progress for Bar {
 }
 
 /// What came of one dataset, as a program reads it.
-fn row(source: &Source, snapshot: &Snapshot, columns: &[Map<String, Value>]) -> Map<String, Value> {
+fn fields(
+    source: &Source,
+    snapshot: &Snapshot,
+    columns: &[Map<String, Value>],
+) -> Map<String, Value> {
     let mut fields = object(json!(snapshot));
     fields.extend(object(json!(snapshot.effort)));
     fields.remove("effort");
@@ -221,6 +244,23 @@ fn say(snapshot: &Snapshot, columns: Vec<Map<String, Value>>, out: &mut Out) -> 
     Ok(())
 }
 
+/// The first rows, one line each, as a program would read them.
+fn first(table: Option<&Table>, out: &mut Out) -> anyhow::Result<()> {
+    let Some(table) = table.filter(|t| t.rows() > 0) else {
+        return Ok(());
+    };
+    let batch = arrow::to_batch(table).context("the rows cannot be shown")?;
+    out.line("First rows:")?;
+    for n in 0..table.rows().min(FIRST) {
+        let row = json!(row::row(&batch, n)).to_string();
+        let short: String = row.chars().take(WIDTH).collect();
+        let more = if short.len() < row.len() { "…" } else { "" };
+        out.line(format!("  {short}{more}"))?;
+    }
+    out.line("")?;
+    Ok(())
+}
+
 /// Each column with its type and how often it holds nothing.
 fn columns(table: &Table) -> Vec<Map<String, Value>> {
     let defs = table.schema.columns.iter().zip(&table.columns);
@@ -237,37 +277,18 @@ fn columns(table: &Table) -> Vec<Map<String, Value>> {
 }
 
 async fn accept(args: &Accept, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
-    let Some(Principal::Person(by)) = opened.set.catalog.directory.find(&args.by) else {
-        let said = format!("`{}` is no person of `tripline.yaml`", args.by);
-        return refuse(USAGE, said);
+    let by = match args.by.person(opened) {
+        Ok(by) => by,
+        Err(said) => return refuse(USAGE, said),
     };
-    if args.because.trim().is_empty() {
-        return refuse(
-            USAGE,
-            "say why with `--because`: it stays beside the evidence",
-        );
-    }
-    let mut tx = opened.store().begin().await?;
-    let found = meant(&mut tx, &args.snapshot).await?;
+    let found = meant(&mut opened.store().read().await?, &args.snapshot).await?;
     let name = ("snapshot", args.snapshot.as_str());
     let snapshot = match unambiguous(found, name, "tripline source list --format json") {
         Ok(snapshot) => snapshot,
         Err(said) => return refuse(USAGE, said),
     };
-    let acceptance = Acceptance {
-        by: &by,
-        because: args.because.trim(),
-        at: opened.now(),
-    };
-    match snapshots::accept(&mut tx, &snapshot.id, &acceptance).await? {
+    match remark::accept(&opened.cx, args.by.speaker(&by), &snapshot.id).await? {
         Accepted::Done(accepted) => {
-            // The evidence counts from now on, and the log says since when.
-            let leaf = Leaf {
-                at: opened.now(),
-                ..Leaf::of_snapshot(&accepted)
-            };
-            store::audit::append(&mut tx, &[leaf]).await?;
-            tx.commit().await?;
             match out.format() {
                 Format::Table => out.line(format!(
                     "{} of `{}` counts as complete: {} rows, accepted by {by}. Controls that read it say so at their next run.",

@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream};
-use rand::RngCore as _;
 
 use super::{Context, Error, Summary, known};
 use crate::{
@@ -255,11 +254,11 @@ async fn leaf(
     let recipient = match &batch.recipient {
         Some(whom) => {
             let name = whom.to_string();
-            Some(blind(&salt(tx, &name).await?, &name))
+            Some(blind(&salts::of(tx, &name).await?, &name))
         }
         None => None,
     };
-    let salt = salt(tx, &format!("notice:{}", batch.id)).await?;
+    let salt = salts::of(tx, &format!("notice:{}", batch.id)).await?;
     let answer = match attempt {
         outbox::Attempt::Sent { .. } => Answer::Accepted,
         outbox::Attempt::Retry {
@@ -279,10 +278,4 @@ async fn leaf(
         answer,
     };
     Ok(Leaf::new(now, Fact::Notice(fact)))
-}
-
-async fn salt(tx: &mut Tx, name: &str) -> Result<[u8; 16], store::Error> {
-    let mut fresh = [0; 16];
-    rand::rngs::OsRng.fill_bytes(&mut fresh);
-    salts::get_or_set(tx, name, fresh).await
 }

@@ -104,6 +104,7 @@ fn about(fact: &Fact) -> Option<String> {
         Fact::Evidence(e) => Some(e.snapshot.to_string()),
         Fact::Notice(n) => Some(n.notice.to_string()),
         Fact::Definition(d) => Some(d.id.clone()),
+        Fact::Remark(r) => Some(r.about.clone()),
         Fact::Life(_) | Fact::Key(_) | Fact::Read(_) => None,
     }
 }

@@ -1,7 +1,16 @@
 //! Salts under which the audit log holds personal data as digests. They live here and not in the log, so
 //! that erasing one cuts the link between a leaf and a person while the leaf still proves.
 
+use rand::RngCore as _;
+
 use super::{Tx, error::Result, row::Place};
+
+/// The salt of a name, made when there is none.
+pub async fn of(tx: &mut Tx, name: &str) -> Result<[u8; 16]> {
+    let mut fresh = [0; 16];
+    rand::rngs::OsRng.fill_bytes(&mut fresh);
+    get_or_set(tx, name, fresh).await
+}
 
 /// The salt of a name; `fresh`, which is random, becomes it when there is none.
 pub async fn get_or_set(tx: &mut Tx, name: &str, fresh: [u8; 16]) -> Result<[u8; 16]> {

@@ -374,7 +374,11 @@ async fn a_suspect_collection_counts_once_a_person_says_so() {
         let leaves = audit::leaves_about(&mut store.read().await.unwrap(), id)
             .await
             .unwrap();
-        assert_eq!(leaves.len(), 2, "how it came, and that it was accepted");
+        assert_eq!(
+            leaves.len(),
+            3,
+            "how it came, that it counts, and who said so"
+        );
         assert!(String::from_utf8_lossy(&leaves[1].bytes).contains("\"complete\""));
         store.close().await;
         assert_eq!(

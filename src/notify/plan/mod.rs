@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 pub use gap::gap;
-pub use operation::{Operation, operation};
+pub use operation::{Operation, operation, operation_to};
 pub use removed::removed;
 
 use super::{

@@ -42,6 +42,22 @@ pub fn operation(desk: &Desk, about: &Operation<'_>, now: DateTime<Utc>) -> Vec<
     items
 }
 
+/// Plans the same for one person or team, whatever the routes say.
+pub fn operation_to(
+    desk: &Desk,
+    whom: &Principal,
+    about: &Operation<'_>,
+    now: DateTime<Utc>,
+) -> Vec<Item> {
+    let to = desk.direct(whom, Mode::Alert, "you answer for it");
+    let mut items: Vec<Item> = to
+        .iter()
+        .map(|d| item(about.subject, about.title, about.sentence, d, now))
+        .collect();
+    settle(&mut items);
+    items
+}
+
 /// Something that Tripline has to say of itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {

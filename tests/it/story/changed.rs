@@ -1,10 +1,11 @@
-//! What was judged, and who was told, when the files change under a running installation.
+//! What was judged, and who was told, when files change and people speak up under a running installation.
 
 use std::fs;
 
 use serde_json::Value;
 
 use super::company::{CONTROL, Company, Receiver, TO_SOC, stores, webhook};
+use crate::systems::mails_to;
 
 /// A vendor's review lapsed, and the security team was told.
 async fn open_finding(store: &str) -> Option<(Company, Receiver)> {
@@ -117,6 +118,80 @@ async fn a_dry_run_says_what_would_happen_and_does_none_of_it() {
         assert_eq!(findings[0]["subject"], "vendors/vendor/V-0");
         assert_eq!(company.on.list(&["runs"]).len(), 3);
         assert_eq!(soc.posts().len(), 1);
+        company.verified();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_is_said_to_be_wrong_goes_to_who_answers_for_the_control_and_silences_nothing()
+ {
+    for (store, _kept) in stores().await {
+        let Some((company, soc)) = open_finding(&store).await else {
+            return;
+        };
+        let id = company.on.list(&["findings"])[0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let wrong = |by: &str, why: &str| {
+            let asked = ["findings", "wrong", &id, "--by", by, "--because", why];
+            company.on.run(&asked, None)
+        };
+        assert!(wrong("mallory", "no").err().contains("no person"));
+        wrong("ada", " ").ends(2);
+        wrong("ada", "The vendor was reviewed on paper").ends(0);
+        company.check("2031-06-02T09:00:00Z").ends(1);
+        company.check("2031-06-02T09:02:00Z").ends(1);
+        let told = mails_to(&company.procurement).unwrap();
+        assert_eq!(told.len(), 1);
+        for wanted in [
+            "The vendor was reviewed on paper",
+            "vendors/vendor/V-0",
+            id.as_str(),
+        ] {
+            assert!(told[0].text.contains(wanted), "{wanted}: {}", told[0].text);
+        }
+        assert_eq!(company.on.list(&["findings"]).len(), 1);
+        assert_eq!(soc.posts().len(), 1);
+        company.verified();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mute_keeps_silent_until_it_ends_and_not_longer_than_it_may() {
+    for (store, _kept) in stores().await {
+        let soc = Receiver::open().await;
+        let Some(company) = Company::new(&store, &webhook(&soc), TO_SOC) else {
+            return;
+        };
+        company.begins();
+        let mute = |more: &[&str]| {
+            let by = ["--by", "ada", "--because", "The registry is being moved"];
+            company.on.run(&[&["mute"], more, &by].concat(), None)
+        };
+        mute(&["begin", "--for", "4h"]).ends(2);
+        mute(&["begin", "--control", "review", "--for", "90d"]).ends(2);
+        mute(&["begin", "--control", "reviews", "--for", "4h"]).ends(2);
+        mute(&[
+            "begin",
+            "--control",
+            "review",
+            "--subject",
+            "vendors/vendor/V-0",
+            "--for",
+            "4h",
+        ])
+        .ends(0);
+        let listed = company.on.list(&["mute"]);
+        let id = listed[0]["id"].as_str().unwrap();
+        // It begins now, by the clock on the wall, which is years before the story goes on: it is over then.
+        company.lapsed(&[0]);
+        company.check("2031-06-02T08:00:00Z").ends(1);
+        company.check("2031-06-02T08:01:01Z").ends(1);
+        assert_eq!(soc.posts().len(), 1);
+        assert!(mute(&["end", id]).ends(0).contains("is over"));
+        mute(&["end", id]).ends(2);
+        assert_eq!(company.on.list(&["mute"]).len(), 0);
         company.verified();
     }
 }
