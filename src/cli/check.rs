@@ -169,7 +169,7 @@ fn say(ended: &[Ended], open: u64, out: &mut Out) -> anyhow::Result<()> {
             }
             Ended::Skipped(control, why) => json!({ "control": control, "checked": "skipped", "detail": why }),
             Ended::Failed(control, error) => {
-                json!({ "control": control, "checked": "failed", "detail": error.to_string() })
+                json!({ "control": control, "checked": "failed", "detail": error.said() })
             }
             Ended::Lost(control) => {
                 json!({ "control": control, "checked": "lost", "detail": "another worker took it over" })

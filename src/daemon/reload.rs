@@ -11,7 +11,7 @@ use super::{
     wire,
 };
 use crate::{
-    config::{self, watch::Watch},
+    config::{self, Config, watch::Watch},
     yaml::diagnostic::Level,
 };
 
@@ -77,6 +77,9 @@ pub(super) async fn once(daemon: &Daemon, origin: &Origin) -> Reloaded {
         tracing::info!("nothing changed in the files");
         return Reloaded::Same;
     }
+    for part in at_next_start(&daemon.config, &loaded.config) {
+        tracing::warn!(part, "was changed, and holds from the next start on");
+    }
     let prepared = wire::delivery(&daemon.cx, &loaded.config)
         .and_then(|delivery| Ok((wire::set(loaded.catalog, &loaded.config)?, delivery)));
     let (set, delivery) = match prepared {
@@ -99,4 +102,18 @@ pub(super) async fn once(daemon: &Daemon, origin: &Origin) -> Reloaded {
             Reloaded::Refused
         }
     }
+}
+
+/// The parts of the settings that a running daemon does not take over.
+fn at_next_start(then: &Config, now: &Config) -> Vec<&'static str> {
+    let changed = [
+        ("store", then.store != now.store),
+        ("evidence", then.evidence != now.evidence),
+        ("audit", then.audit != now.audit),
+        ("web", then.web != now.web),
+        ("limits", then.limits != now.limits),
+        ("ping", then.ping != now.ping),
+    ];
+    let changed = changed.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(part, _)| part).collect()
 }

@@ -163,9 +163,10 @@ async fn keep(cx: &Context, tick: &Tick) {
 
 /// A fault that passes leaves the tick to the next claim; any other ends it, with the reason in the ledger.
 async fn failed(cx: &Context, tick: &Tick, error: run::Error) -> Ended {
-    tracing::error!(%error, control = %tick.control, scheduled_for = %tick.scheduled_for, "the run could not be recorded");
+    let said = error.said();
+    tracing::error!(error = said, control = %tick.control, scheduled_for = %tick.scheduled_for, "the run could not be recorded");
     if !error.is_transient()
-        && let Err(second) = end(cx, tick, TickState::Failed, &error.to_string()).await
+        && let Err(second) = end(cx, tick, TickState::Failed, &said).await
     {
         tracing::error!(error = %second, control = %tick.control, "nor could its end");
     }

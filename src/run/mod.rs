@@ -60,6 +60,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error with its causes, in one line.
+    pub fn said(&self) -> String {
+        let mut said = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !said.ends_with(&text) {
+                said = format!("{said}: {text}");
+            }
+            next = cause.source();
+        }
+        said
+    }
+
     /// Whether the same run may succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -209,6 +209,18 @@ impl Moto {
         text
     }
 
+    /// Creates a bucket.
+    pub(crate) async fn bucket(&self, name: &str) {
+        let answer = self
+            .http
+            .put(format!("{}/{name}", self.url))
+            .header("authorization", self.scope("s3"))
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
     /// Creates a secret with tags; its value is made up here and of no use.
     pub(crate) async fn secret(&self, name: &str, tags: &[(&str, &str)]) {
         let tags: Value = tags

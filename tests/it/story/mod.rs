@@ -1,5 +1,6 @@
 //! The main job from outside: the program itself, real systems, and days that pass in seconds.
 
+mod bucket;
 mod changed;
 mod company;
 mod killed;
