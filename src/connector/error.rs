@@ -159,7 +159,7 @@ impl Error {
             Self::Header(_) => Unknown::SchemaChanged,
             Self::Stale { .. } => Unknown::Stale,
             Self::Secret(_) | Self::Keys(_) | Self::Refused { .. } => Unknown::Auth,
-            Self::RateLimited { .. } => Unknown::RateLimited,
+            Self::RateLimited { .. } | Self::Status { status: 429, .. } => Unknown::RateLimited,
             Self::Blind(_) => Unknown::LostVisibility,
             Self::Paging { .. } | Self::Incomplete(_) => Unknown::Incomplete,
             Self::Settings(_)

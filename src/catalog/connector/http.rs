@@ -241,7 +241,7 @@ record! {
         /// The first and the longest pause; each pause is twice the one before, with some chance in it.
         backoff: Backoff = Backoff::default(),
         /// Statuses that are worth another try.
-        statuses: Vec<u16> = vec![429, 502, 503, 504],
+        statuses: Vec<u16> = vec![429, 500, 502, 503, 504],
         /// How long a `Retry-After` is obeyed; a longer one makes the collection partial.
         max_wait: Span = Span::minutes(2),
     }
@@ -252,7 +252,7 @@ impl Default for Retry {
         Self {
             attempts: 5,
             backoff: Backoff::default(),
-            statuses: vec![429, 502, 503, 504],
+            statuses: vec![429, 500, 502, 503, 504],
             max_wait: Span::minutes(2),
         }
     }

@@ -216,8 +216,8 @@ mod tests {
         assert_eq!(plain(401), Verdict::Refused);
         assert_eq!(plain(403), Verdict::Refused);
         assert_eq!(plain(404), Verdict::Fail);
-        assert_eq!(plain(500), Verdict::Fail);
-        for again in [429, 502, 503, 504] {
+        assert_eq!(plain(501), Verdict::Fail);
+        for again in [429, 500, 502, 503, 504] {
             assert_eq!(plain(again), Verdict::Again(None), "{again}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod aws;
 mod file;
+mod http;
 mod shipped;
 mod sql;
 
