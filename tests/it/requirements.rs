@@ -41,6 +41,28 @@ fn every_requirement_stands_once_and_names_its_tests() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The promises of the README name tests that there are.
+#[test]
+fn every_promise_names_its_tests() {
+    let page = fs::read_to_string("README.md").unwrap();
+    let (_, rest) = page.split_once("## What it promises").unwrap();
+    let (promises, _) = rest.split_once("\n## ").unwrap();
+    let rows: Vec<&str> = promises
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| promise"))
+        .collect();
+    assert_eq!(rows.len(), 7);
+    let sources = sources();
+    for row in rows {
+        let held = row.trim_matches('|').rsplit(" | ").next().unwrap();
+        let tests: Vec<&str> = held.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty() || held.contains("not yet"), "{row}");
+        for test in tests {
+            assert!(find(&sources, test).is_some(), "there is no test `{test}`");
+        }
+    }
+}
+
 /// The rows of the page: number and the tests in backticks in the last column.
 fn rows() -> Vec<Row> {
     let page = fs::read_to_string("docs/requirements.md").unwrap();

@@ -348,7 +348,7 @@ fn proven(on: &Installation) {
     );
 }
 
-/// R003, R004, R005, R010, R011, R015, R017, R022.
+/// R003, R004, R005, R010, R011, R015, R016, R017, R022, R183, R189.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deviation_is_found_told_once_and_closed_on_sqlite() {
     let Some(world) = world("eu-north-1").await else {
@@ -359,7 +359,7 @@ async fn a_deviation_is_found_told_once_and_closed_on_sqlite() {
     story(&store, world).await;
 }
 
-/// R003, R004, R005, R010, R011, R015, R017, R022.
+/// R003, R004, R005, R010, R011, R015, R016, R017, R022, R183, R189.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deviation_is_found_told_once_and_closed_on_postgres() {
     let Some(world) = world("eu-south-1").await else {
