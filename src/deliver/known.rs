@@ -12,13 +12,14 @@ use crate::{
         id::{ChannelId, FindingKey, PersonId},
         notice::{Delivery, Item},
         people::{Directory, Principal},
+        remark::Mute,
     },
     notify::{
         bundle::is_good,
         email::Recipient,
         net::{self, Dropped, Known, Verdict},
     },
-    store::{self, Tx, findings, outbox},
+    store::{self, Tx, findings, mutes, outbox},
 };
 
 /// How long an address that was refused is left alone before it is tried again.
@@ -26,6 +27,9 @@ pub(super) const PROBE: TimeDelta = TimeDelta::hours(12);
 
 /// How long an item waits for the message that says what it ends.
 const SOON: TimeDelta = TimeDelta::seconds(30);
+
+/// How long a muted item rests before it is looked at again: a mute that is lifted early is noticed by then.
+const REST: TimeDelta = TimeDelta::minutes(5);
 
 /// Items, sorted by what becomes of them.
 #[derive(Debug, Default)]
@@ -59,6 +63,7 @@ pub(super) async fn sort(
     let keys: Vec<FindingKey> = items.iter().filter_map(|i| i.finding).collect();
     let findings = findings::of_keys(tx, &keys).await?;
     let mut began = began(tx, &keys, (&channel, whom.as_ref())).await?;
+    let mutes = mutes::in_force(tx, now).await?;
     let medium = cx.channels.get(&channel).map(super::Channel::medium);
     let reachable = whom
         .as_ref()
@@ -74,7 +79,10 @@ pub(super) async fn sort(
             reachable,
         };
         match net::verdict(&item, &known) {
-            Verdict::Tell => sorted.tell.push(item),
+            Verdict::Tell => match muted_until(&mutes, &item, known.finding, now) {
+                Some(until) => sorted.wait.push((item.key, until.min(now + REST))),
+                None => sorted.tell.push(item),
+            },
             Verdict::Wait => sorted.wait.push((item.key, now + SOON)),
             Verdict::Drop(why) => {
                 // An opening that waited and is left out was never told.
@@ -91,6 +99,18 @@ pub(super) async fn sort(
     sorted.tell = tell;
     sorted.drop.extend(superseded);
     Ok(sorted)
+}
+
+/// Until when nobody is to hear of it. What is over is told all the same.
+fn muted_until(
+    mutes: &[Mute],
+    item: &Item,
+    finding: Option<&Finding>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let finding = finding.filter(|_| !is_good(item.word))?;
+    let holds = |m: &&Mute| m.holds(&finding.control, &finding.subject, now);
+    mutes.iter().filter(holds).map(|m| m.until).max()
 }
 
 /// What became of the newest message that told this reader that an episode began.

@@ -1,19 +1,15 @@
-//! Who is owed a word because of a run: what the store knows of earlier words and of mutes, handed to the
-//! pure planning of `notify`.
-
-use std::collections::BTreeSet;
+//! Who is owed a word because of a run: what the store knows of earlier words, handed to the pure
+//! planning of `notify`.
 
 use super::Set;
 use crate::{
-    model::{
-        control::Control, finding::Change, id::FindingKey, notice::Word, remark::Mute, run::Run,
-    },
+    model::{control::Control, finding::Change, id::FindingKey, notice::Word, run::Run},
     notify::{
         bundle::is_good,
         facts::Told,
         plan::{Earlier, Plan, Planning, gap, plan},
     },
-    store::{self, Tx, mutes, outbox},
+    store::{self, Tx, outbox},
 };
 
 /// What a run owes: for findings and for sources that cannot be read.
@@ -31,7 +27,6 @@ pub(super) async fn of(
         return Ok(Plan::default());
     }
     let earlier = earlier(tx, &keys).await?;
-    let mutes = mutes::in_force(tx, run.instant).await?;
     let planning = Planning {
         told: Told {
             control,
@@ -42,7 +37,6 @@ pub(super) async fn of(
         changes,
         desk: &set.desk,
         earlier: &earlier,
-        muted: &muted(changes, &mutes),
         now: run.instant,
     };
     let mut owed = plan(&planning);
@@ -67,17 +61,4 @@ pub(crate) async fn earlier(tx: &mut Tx, keys: &[FindingKey]) -> Result<Earlier,
         knowing.insert((one.channel, one.recipient));
     }
     Ok(earlier)
-}
-
-fn muted(changes: &[Change], mutes: &[Mute]) -> BTreeSet<FindingKey> {
-    let findings = changes.iter().map(|c| &c.finding);
-    findings
-        .filter(|f| {
-            mutes.iter().any(|m| {
-                m.control.as_ref().is_none_or(|c| *c == f.control)
-                    && m.subject.as_ref().is_none_or(|s| *s == f.subject)
-            })
-        })
-        .map(|f| f.key)
-        .collect()
 }

@@ -45,8 +45,6 @@ choice! {
         Shadow = "shadow",
         /// An exception holds.
         Covered = "covered",
-        /// Somebody muted it until a set time.
-        Muted = "muted",
         /// No route matches.
         NoRoute = "no_route",
         /// A route matches, and nobody that it names can be reached.
@@ -81,8 +79,6 @@ pub struct Planning<'a> {
     pub desk: &'a Desk,
     /// Who knows of what is over now; needed for changes whose effect is resolved or retired.
     pub earlier: &'a Earlier,
-    /// Findings that somebody muted.
-    pub muted: &'a BTreeSet<FindingKey>,
     /// The instant of planning.
     pub now: DateTime<Utc>,
 }
@@ -159,9 +155,6 @@ impl Planning<'_> {
         }
         if word == Word::Covered || (finding.covered_by.is_some() && !is_good(word)) {
             return Err(silent(Silent::Covered));
-        }
-        if self.muted.contains(&finding.key) && !is_good(word) {
-            return Err(silent(Silent::Muted));
         }
         let facts = self.told.of(change);
         let mut items: Vec<(Item, Facts)> = Vec::new();

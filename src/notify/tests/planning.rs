@@ -1,6 +1,6 @@
 //! Who is told, and why not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
@@ -85,7 +85,7 @@ fn an_alert_waits_for_others_and_a_digest_for_its_hour() {
     }
 }
 
-// R004: what is inside the boundary, covered, muted, in shadow or below every route tells nobody, by name.
+// R004: what is inside the boundary, covered, in shadow or below every route tells nobody, by name.
 #[test]
 fn what_is_not_told_has_a_named_reason() {
     let silent = |plan: &crate::notify::plan::Plan| {
@@ -114,7 +114,6 @@ fn what_is_not_told_has_a_named_reason() {
     );
     let (mut shadow, policy, run) = (control(), policy(), run());
     let changes = [opened("svc-07")];
-    let muted = BTreeSet::from([finding("svc-07").key]);
     let desk = desk(ROUTES);
     let planning = Planning {
         told: Told {
@@ -126,21 +125,15 @@ fn what_is_not_told_has_a_named_reason() {
         changes: &changes,
         desk: &desk,
         earlier: &Earlier::new(),
-        muted: &muted,
         now: now(),
     };
-    assert_eq!(silent(&plan(&planning)), [Silent::Muted]);
     shadow.shadow = true;
     let told = Told {
         control: &shadow,
         ..planning.told
     };
     assert_eq!(
-        silent(&plan(&Planning {
-            told,
-            muted: &BTreeSet::new(),
-            ..planning
-        })),
+        silent(&plan(&Planning { told, ..planning })),
         [Silent::Shadow]
     );
 }

@@ -291,7 +291,6 @@ pub(super) fn planned_by(desk: &Desk, changes: &[Change], earlier: &Earlier) -> 
         changes,
         desk,
         earlier,
-        muted: &std::collections::BTreeSet::new(),
         now: now(),
     })
 }

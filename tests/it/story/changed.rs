@@ -3,6 +3,10 @@
 use std::fs;
 
 use serde_json::Value;
+use tripline::{
+    model::remark::Mute,
+    store::{Store, mutes},
+};
 
 use super::company::{CONTROL, Company, Receiver, TO_SOC, stores, webhook};
 use crate::systems::mails_to;
@@ -184,11 +188,43 @@ async fn a_mute_keeps_silent_until_it_ends_and_not_longer_than_it_may() {
         .ends(0);
         let listed = company.on.list(&["mute"]);
         let id = listed[0]["id"].as_str().unwrap();
-        // It begins now, by the clock on the wall, which is years before the story goes on: it is over then.
-        company.lapsed(&[0]);
+        // That one holds now, by the clock on the wall. In the year of the story there is another.
+        let store = Store::open(&company.address()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let mute_of_then = Mute {
+            id: "mut-then".to_owned(),
+            control: None,
+            subject: Some("vendors/vendor/V-0".into()),
+            until: "2031-06-02T12:00:00Z".parse().unwrap(),
+            reason: "The registry is being moved".to_owned(),
+            by: "ada".into(),
+            at: "2031-06-02T07:30:00Z".parse().unwrap(),
+        };
+        mutes::insert(&mut tx, &mute_of_then).await.unwrap();
+        tx.commit().await.unwrap();
+        store.close().await;
+        company.lapsed(&[0, 1]);
         company.check("2031-06-02T08:00:00Z").ends(1);
         company.check("2031-06-02T08:01:01Z").ends(1);
+        let subjects = |n: usize| soc.posts()[n].json()["data"]["findings"].to_string();
+        assert!(
+            subjects(0).contains("V-1") && !subjects(0).contains("V-0"),
+            "{}",
+            subjects(0)
+        );
+        company.check("2031-06-02T11:59:00Z").ends(1);
         assert_eq!(soc.posts().len(), 1);
+        company.check("2031-06-02T12:00:01Z").ends(1);
+        assert_eq!(
+            soc.posts().len(),
+            2,
+            "what stands open when a mute ends is told"
+        );
+        assert!(
+            subjects(1).contains("V-0") && !subjects(1).contains("V-1"),
+            "{}",
+            subjects(1)
+        );
         assert!(mute(&["end", id]).ends(0).contains("is over"));
         mute(&["end", id]).ends(2);
         assert_eq!(company.on.list(&["mute"]).len(), 0);

@@ -14,6 +14,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
+use tripline::store::Options;
 
 use super::{Installation, Ran};
 use crate::systems::{Database, certificate, required, unique};
@@ -177,6 +178,15 @@ audit: {{ origin: example.test/told, key: {{ file: audit.key }} }}
             writeln!(text, "V-{n},Vendor {n},high,procurement,{due}").unwrap();
         }
         self.on.write("vendors.csv", &text);
+    }
+
+    /// Where its own facts are.
+    pub(super) fn address(&self) -> Options {
+        let text = std::fs::read_to_string(self.on.path("store")).unwrap();
+        match text.strip_prefix("sqlite:") {
+            Some(path) => Options::Sqlite(self.on.path(path)),
+            None => Options::from_address(&text).unwrap(),
+        }
     }
 
     /// The first look, at which all is well.
