@@ -107,8 +107,13 @@ fn other(cell: &Cell<'_>) -> Found {
     }
 }
 
+/// A text without NUL: PostgreSQL keeps none, and a name that ends in the middle is two names.
 fn text(cell: &Cell<'_>) -> Result<String, Found> {
-    cell.plain().map(Cow::into_owned).ok_or_else(|| other(cell))
+    let text = cell.plain().ok_or_else(|| other(cell))?;
+    if text.contains('\0') {
+        return Err(Found::Kind("text with a NUL in it"));
+    }
+    Ok(text.into_owned())
 }
 
 fn int(cell: &Cell<'_>) -> Result<i64, Found> {
@@ -431,6 +436,7 @@ mod tests {
             (ColumnType::Text, json!(1.1)),
             (ColumnType::Text, json!({"a": 1})),
             (ColumnType::Text, json!(["a"])),
+            (ColumnType::Text, json!("a\0b")),
             (ColumnType::Float, json!("NaN")),
             (ColumnType::Float, json!("inf")),
             (ColumnType::Float, json!("1e999")),
