@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     CLEAN, INTERNAL, NOT_CHECKED, OPEN, USAGE,
     open::Opened,
-    out::{Format, Ink, Out, column},
+    out::{Format, Ink, Out, column, counted},
     rehearse,
     runs::object,
 };
@@ -226,14 +226,6 @@ fn said(told: &deliver::Summary) -> String {
         parts.push(format!("{} given up", told.dead));
     }
     format!("{}.", parts.join(", "))
-}
-
-pub(super) fn counted(count: u64, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     CLEAN, NOT_CHECKED, OPEN, USAGE,
-    check::counted,
     open::Opened,
-    out::{Format, Ink, Out, column},
+    out::{Format, Ink, Out, column, counted},
     runs::object,
 };
 use crate::{
