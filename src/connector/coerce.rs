@@ -2,7 +2,7 @@
 //! `"3.7"` is not, and a number with a fraction never becomes text, because `1.10` and `1.1` are
 //! the same number and not the same version. Never shows a value in what it refuses.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde_json::Value;
 
