@@ -31,6 +31,9 @@ pub mod evaluate;
 /// The state machine of a finding; pure.
 pub mod finding;
 
+/// What an exception is, who decides it and what it covers; pure.
+pub mod exception;
+
 /// The Merkle log: leaves, checkpoints, proofs, verification.
 pub mod audit;
 

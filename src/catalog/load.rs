@@ -15,7 +15,7 @@ use super::{
     control,
     folder::{self, Folder, Text},
     name::Slug,
-    policy::PolicyFile,
+    policy::{self, PolicyFile},
     source::{Source, SourceFile},
 };
 use crate::{
@@ -58,6 +58,8 @@ pub struct PolicyEntry {
     pub id: Option<Located<Slug>>,
     /// Who leads it.
     pub owner: Option<Located<String>>,
+    /// What its rules for exceptions leave to others.
+    pub names: Option<policy::rules::Names>,
     /// The policy.
     pub policy: Option<Policy>,
 }
@@ -133,6 +135,9 @@ impl Files {
         self.policies.push(PolicyEntry {
             id: node.get("id").and_then(|n| Located::decode(n, &mut cx)),
             owner: node.get("owner").and_then(|n| Located::decode(n, &mut cx)),
+            names: file
+                .as_ref()
+                .and_then(|f| Some(f.exceptions.as_ref()?.names())),
             policy: file.map(|file| file.resolve(out)),
         });
     }

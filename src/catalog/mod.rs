@@ -9,6 +9,7 @@ pub mod frameworks;
 pub mod load;
 pub mod name;
 pub mod policy;
+pub mod request;
 pub mod secret;
 pub mod source;
 pub mod template;

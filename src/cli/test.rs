@@ -1,28 +1,26 @@
-//! `tripline test`: every control says of its own examples what its author says.
+//! `tripline test`: every control, and every policy with rules for exceptions, says of its own examples what its
+//! author says.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode, sync::Arc};
 
 use clap::Args as Arguments;
 use serde_json::json;
 
 use super::{
     CLEAN, OPEN, USAGE,
-    out::{Format, Ink, Out, column},
+    out::{Format, Ink, Out, column, counted},
     runs::object,
 };
 use crate::{
     config::Loaded,
     daemon::wire,
     evaluate::{self, Offer},
-    model::{
-        control::{Control, Example},
-        id::ControlId,
-        outcome::Outcome,
-    },
+    exception::Rulebook,
+    model::{control::Control, id::ControlId, outcome::Outcome, policy::Policy},
     run::Set,
 };
 
-/// Try the examples of all controls, or of one.
+/// Try the examples of all controls and policies, or of one control.
 #[derive(Debug, Clone, Arguments)]
 pub struct Args {
     /// Only this control.
@@ -31,20 +29,13 @@ pub struct Args {
 }
 
 /// An example, and what came of it.
-struct Tried<'a> {
-    control: &'a Control,
-    example: &'a Example,
-    got: Result<Outcome, String>,
-}
-
-impl Tried<'_> {
-    fn holds(&self) -> bool {
-        match (&self.got, self.example.expect) {
-            (Ok(Outcome::Unknown(_)), Outcome::Unknown(_)) if !self.example.because_given => true,
-            (Ok(got), wanted) => *got == wanted,
-            (Err(_), _) => false,
-        }
-    }
+struct Tried {
+    /// The control or the policy.
+    of: String,
+    place: String,
+    expected: String,
+    got: String,
+    holds: bool,
 }
 
 fn said(outcome: Outcome) -> String {
@@ -71,55 +62,108 @@ pub(super) async fn run(args: &Args, loaded: Loaded, out: &mut Out) -> anyhow::R
     let mut tried = Vec::new();
     for control in set.catalog.controls.values() {
         if only.as_ref().is_none_or(|id| *id == control.id) {
-            try_all(control, &set, &mut tried).await;
+            of_control(control, &set, &mut tried).await;
         }
     }
-    let wrong = tried.iter().filter(|t| !t.holds()).count();
+    if only.is_none() {
+        for policy in set.catalog.policies.values() {
+            of_policy(policy, &mut tried)?;
+        }
+    }
+    let wrong = tried.iter().filter(|t| !t.holds).count();
     if out.format() == Format::Table {
         summarize(&tried, wrong, out)?;
     } else {
-        list(&tried, out)?;
+        let columns = ["of", "place", "expected", "got", "holds"].map(|c| column(c, c));
+        out.list(&columns, tried.iter().map(row))?;
     }
     Ok(ExitCode::from(if wrong == 0 { CLEAN } else { OPEN }))
 }
 
-async fn try_all<'a>(control: &'a Control, set: &Set, tried: &mut Vec<Tried<'a>>) {
+async fn of_control(control: &Control, set: &Set, tried: &mut Vec<Tried>) {
     let offer = Offer {
         schemas: &set.catalog.schemas,
         views: &set.views,
     };
     for example in &control.examples {
         let got = evaluate::example(control, example, offer).await;
+        let holds = match (&got, example.expect) {
+            (Ok(Outcome::Unknown(_)), Outcome::Unknown(_)) if !example.because_given => true,
+            (Ok(got), wanted) => *got == wanted,
+            (Err(_), _) => false,
+        };
         tried.push(Tried {
-            control,
-            example,
-            got: got.map_err(|e| e.to_string()),
+            of: control.id.to_string(),
+            place: example.place.to_string(),
+            expected: said(example.expect),
+            got: got.map_or_else(|e| e.to_string(), said),
+            holds,
         });
     }
 }
 
-fn summarize(tried: &[Tried<'_>], wrong: usize, out: &mut Out) -> anyhow::Result<()> {
-    for one in tried.iter().filter(|t| !t.holds()) {
-        let got = match &one.got {
-            Ok(got) => said(*got),
-            Err(why) => why.clone(),
+/// The examples of a policy's rules for exceptions.
+fn of_policy(policy: &Policy, tried: &mut Vec<Tried>) -> anyhow::Result<()> {
+    let Some(rules) = &policy.exceptions else {
+        return Ok(());
+    };
+    let rulebook = Rulebook::new(Arc::new((**rules).clone()))
+        .map_err(|problem| anyhow::anyhow!("{}", problem.what))?;
+    for example in &policy.examples {
+        let mut facets = example.given.clone();
+        let triage = rulebook.triage(&mut facets);
+        let routed = rulebook.route(&triage, &facets);
+        let words = |tier: &str, routes: &[&str], steps: &[String]| {
+            vec![
+                format!("tier {tier}"),
+                format!("routes [{}]", routes.join(", ")),
+                format!("steps [{}]", steps.join(", ")),
+            ]
         };
+        let names: Vec<&str> = example.routes.iter().map(String::as_str).collect();
+        let mut expected = words(&example.tier, &names, &example.steps);
+        let mut got = words(&triage.tier, &routed.names(), &routed.steps);
+        if let Some(urgency) = &example.urgency {
+            expected.push(format!("urgency {urgency}"));
+            got.push(format!("urgency {}", triage.urgency));
+        }
+        if let Some(sla) = example.sla {
+            expected.push(format!("within {sla}"));
+            got.extend(routed.sla.map(|sla| format!("within {sla}")));
+        }
+        let (expected, got) = (expected.join(", "), got.join(", "));
+        tried.push(Tried {
+            of: policy.id.to_string(),
+            place: example.place.to_string(),
+            holds: expected == got,
+            expected,
+            got,
+        });
+    }
+    Ok(())
+}
+
+fn row(one: &Tried) -> serde_json::Map<String, serde_json::Value> {
+    object(json!({
+        "of": one.of,
+        "place": one.place,
+        "expected": one.expected,
+        "got": one.got,
+        "holds": one.holds,
+    }))
+}
+
+fn summarize(tried: &[Tried], wrong: usize, out: &mut Out) -> anyhow::Result<()> {
+    for one in tried.iter().filter(|t| !t.holds) {
         let mark = out.ink(Ink::Bad, "wrong");
         out.line(format!(
-            "{mark} {}: {}: expected {}, got {got}",
-            one.example.place,
-            one.control.id,
-            said(one.example.expect)
+            "{mark} {}: {}: expected {}, got {}",
+            one.place, one.of, one.expected, one.got
         ))?;
     }
-    let controls: std::collections::BTreeSet<&ControlId> =
-        tried.iter().map(|t| &t.control.id).collect();
-    let noun = if controls.len() == 1 {
-        "control"
-    } else {
-        "controls"
-    };
-    let sentence = format!("{} examples of {} {noun}", tried.len(), controls.len());
+    let of: BTreeSet<&str> = tried.iter().map(|t| t.of.as_str()).collect();
+    let examples = counted(tried.len() as u64, "example");
+    let sentence = format!("{examples} of {} controls and policies", of.len());
     out.line(if wrong == 0 {
         format!(
             "{}: {sentence} come out as they say.",
@@ -131,20 +175,5 @@ fn summarize(tried: &[Tried<'_>], wrong: usize, out: &mut Out) -> anyhow::Result
             out.ink(Ink::Bad, "Failed")
         )
     })?;
-    Ok(())
-}
-
-fn list(tried: &[Tried<'_>], out: &mut Out) -> anyhow::Result<()> {
-    let rows = tried.iter().map(|one| {
-        object(json!({
-            "control": one.control.id,
-            "place": one.example.place.to_string(),
-            "expected": said(one.example.expect),
-            "got": one.got.as_ref().map_or_else(Clone::clone, |got| said(*got)),
-            "holds": one.holds(),
-        }))
-    });
-    let columns = ["control", "place", "expected", "got", "holds"].map(|c| column(c, c));
-    out.list(&columns, rows)?;
     Ok(())
 }

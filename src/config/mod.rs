@@ -185,6 +185,10 @@ fn judge(
             controls.insert(control.id.clone(), Arc::new(control));
         }
     }
+    let known: Vec<&str> = controls.keys().map(ControlId::as_str).collect();
+    for entry in &files.policies {
+        validate::policy::judge(entry, &known, directory, out);
+    }
     if let Some(directory) = directory {
         validate::people::check(directory, out);
         for owner in files.policies.iter().filter_map(|p| p.owner.as_ref()) {

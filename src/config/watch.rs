@@ -24,12 +24,10 @@ impl Watch {
     /// The system cannot watch one of them.
     pub fn over(paths: &[PathBuf]) -> notify::Result<Self> {
         let (send, changes) = mpsc::channel(1);
+        let own = paths.to_vec();
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                let reads = event
-                    .as_ref()
-                    .is_ok_and(|e| matches!(e.kind, EventKind::Access(_)));
-                if !reads {
+                if event.as_ref().is_ok_and(|e| concerns(e, &own)) || event.is_err() {
                     // Full means that a change is on its way already.
                     let _ = send.try_send(());
                 }
@@ -53,5 +51,55 @@ impl Watch {
             return std::future::pending().await;
         }
         while let Ok(Some(())) = tokio::time::timeout(STILL, self.changes.recv()).await {}
+    }
+}
+
+/// Whether an event may have changed what a load would read. A log or a database beside `tripline.yaml` changes all
+/// the time and means nothing.
+fn concerns(event: &notify::Event, paths: &[PathBuf]) -> bool {
+    if matches!(event.kind, EventKind::Access(_)) {
+        return false;
+    }
+    let is_read = |path: &PathBuf| {
+        paths.iter().any(|own| {
+            if own.is_dir() {
+                // A folder that comes or goes takes its files with it.
+                let yaml = path.extension().is_none_or(|e| e == "yaml" || e == "yml");
+                path.starts_with(own) && yaml
+            } else {
+                path.file_name() == own.file_name()
+            }
+        })
+    };
+    event.paths.is_empty() || event.paths.iter().any(is_read)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    async fn is_told(watch: &mut Watch) -> bool {
+        let wait = Duration::from_secs(2);
+        tokio::time::timeout(wait, watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn an_edit_is_told_and_a_log_beside_the_settings_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("controls")).unwrap();
+        fs::write(root.join("tripline.yaml"), "a").unwrap();
+        let mut watch = Watch::over(&[root.join("tripline.yaml"), root.join("controls")]).unwrap();
+        fs::write(root.join("serve.log"), "a line").unwrap();
+        fs::write(root.join("controls/notes.txt"), "a line").unwrap();
+        assert!(!is_told(&mut watch).await);
+        fs::write(root.join("controls/new.yaml"), "id: new").unwrap();
+        assert!(is_told(&mut watch).await);
+        // As editors save: a new file in the place of the old one.
+        fs::write(root.join("tripline.yaml.part"), "b").unwrap();
+        fs::rename(root.join("tripline.yaml.part"), root.join("tripline.yaml")).unwrap();
+        assert!(is_told(&mut watch).await);
     }
 }

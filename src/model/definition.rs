@@ -131,3 +131,34 @@ impl Definition {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A definition to build controls from.
+    pub(crate) fn rotation() -> Definition {
+        Definition {
+            evidence: "SELECT name, rotated FROM aws.secrets".to_owned(),
+            fails_when: "rotated < now() - $within".to_owned(),
+            params: BTreeMap::from([("within".to_owned(), Param::Duration(Span::days(90)))]),
+            subject: SubjectTemplate::try_from("aws/secret/{name}".to_owned()).unwrap(),
+            inventory: Some(DatasetName::new("aws", "secrets")),
+            max_age: Span::hours(1),
+            on_empty: OnEmpty::Unknown,
+            on_partial: OnPartial::Unknown,
+            datasets: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_definition_that_was_kept_judges_as_it_did() {
+        let kept = serde_json::to_string(&rotation()).unwrap();
+        let read: Definition = serde_json::from_str(&kept).unwrap();
+        assert_eq!(read, rotation());
+        assert_eq!(read.digest(), rotation().digest());
+        let control = read.control(&"rotation".into());
+        assert_eq!(control.definition, read.digest());
+        assert_eq!(Definition::of(&control, read.datasets.clone()), read);
+    }
+}

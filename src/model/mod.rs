@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod definition;
+pub mod exception;
 pub mod finding;
 pub mod id;
 pub mod notice;
@@ -9,6 +10,8 @@ pub mod outcome;
 pub mod people;
 pub mod policy;
 pub mod remark;
+pub mod request;
+pub mod rules;
 pub mod run;
 pub mod share;
 pub mod size;

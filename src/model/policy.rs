@@ -3,7 +3,10 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::id::{PolicyId, Sha};
+use super::{
+    id::{PolicyId, Sha},
+    rules::{Example, ExceptionRules},
+};
 use crate::choice;
 
 choice! {
@@ -45,7 +48,7 @@ pub struct FrameworkRef {
 }
 
 /// The text that controls enforce, at one version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Its name.
     pub id: PolicyId,
@@ -61,6 +64,11 @@ pub struct Policy {
     pub frameworks: Vec<FrameworkRef>,
     /// Its clauses.
     pub provisions: Vec<Provision>,
+    /// Its rules for exceptions; without them nothing may be excepted.
+    pub exceptions: Option<Box<ExceptionRules>>,
+    /// What `tripline test` runs.
+    #[serde(skip)]
+    pub examples: Vec<Example>,
 }
 
 /// One clause.

@@ -6,6 +6,7 @@
 pub mod control;
 pub mod dataset;
 pub mod people;
+pub mod policy;
 
 use crate::{
     evaluate::SqlProblem,

@@ -1,10 +1,14 @@
-//! The policy file: the text that controls enforce, with its version, its date and its owner. What a
-//! policy allows as an exception is not read yet: a policy that says more than this is refused, so
-//! that no rule is believed to hold that nobody applies.
+//! The policy file: the text that controls enforce, with its version, its date, its owner and its rules for
+//! exceptions.
 
+pub mod parts;
+pub mod rules;
+
+use self::rules::{ExampleFile, RulesFile};
 use crate::{
     catalog::{
         frameworks::{self, Reference},
+        load::offer,
         name::{Phrase, Slug},
     },
     model::{
@@ -47,8 +51,40 @@ record! {
         frameworks: Vec<Located<Reference>> = Vec::new(),
         /// The clauses by name.
         provisions: Named<ProvisionFile>,
+        /// Who may except whom, from what, for how long. Without it nothing may be excepted.
+        exceptions: Option<RulesFile>,
+        /// What comes of which request; run by `tripline test`.
+        examples: Vec<ExampleFile> = Vec::new(),
     }
-    check(provisions_are_named)
+    check(parts_fit)
+}
+
+fn parts_fit(policy: &PolicyFile, node: &Node, cx: &mut Cx) {
+    provisions_are_named(policy, node, cx);
+    let known: Vec<&str> = policy
+        .provisions
+        .iter()
+        .map(|(k, _)| k.text.as_str())
+        .collect();
+    let rules = policy.exceptions.iter();
+    let categories = rules.clone().flat_map(|r| r.categories.iter());
+    for provision in categories.flat_map(|(_, c)| &c.provisions) {
+        if !known.contains(&provision.0.as_str()) {
+            let what = format!("the policy has no provision `{}`", provision.0);
+            let d = Diagnostic::error("TL0510", &provision.place, what);
+            cx.out.push(offer(d, &provision.0, known.iter().copied()));
+        }
+    }
+    for route in rules.flat_map(|r| &r.routes) {
+        let is_shown = |e: &ExampleFile| e.expect.routes.contains(&route.id.0);
+        if !policy.examples.iter().any(is_shown) {
+            let what = format!("no example shows the route `{}`", route.id.0);
+            cx.out.push(
+                Diagnostic::error("TL0514", &route.id.place, what)
+                    .help("add one under `examples:` with the route in `expect.routes`"),
+            );
+        }
+    }
 }
 
 fn provisions_are_named(policy: &PolicyFile, node: &Node, cx: &mut Cx) {
@@ -90,6 +126,12 @@ impl PolicyFile {
                     title: provision.title.0,
                     text: provision.text.0,
                 })
+                .collect(),
+            exceptions: self.exceptions.map(|rules| Box::new(rules.resolve())),
+            examples: self
+                .examples
+                .into_iter()
+                .map(ExampleFile::resolve)
                 .collect(),
         }
     }

@@ -1,0 +1,17 @@
+//! Exceptions: what a request must say, how risky it is, who decides, what an approval covers and until when.
+//! Pure: no store, no clock, no files; rows and instants come in, named reasons come out.
+
+pub mod complete;
+pub mod coverage;
+pub mod decide;
+pub mod facet;
+mod route;
+mod rulebook;
+pub mod state;
+mod wording;
+
+#[cfg(test)]
+mod tests;
+
+pub use route::{Routed, Triage, TriagedBy};
+pub use rulebook::{Rulebook, When};
