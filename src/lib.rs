@@ -40,6 +40,9 @@ pub mod audit;
 /// One SQL text for SQLite and PostgreSQL.
 pub mod store;
 
+/// One act on an exception, written down.
+pub mod act;
+
 /// What is owed to whom, in what words, over which channel.
 pub mod notify;
 
@@ -51,6 +54,9 @@ pub mod collect;
 
 /// The straight line: one control, once.
 pub mod run;
+
+/// The exception line: load, decide, record.
+pub mod register;
 
 /// What people say of findings and collections.
 pub mod remark;

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     choice,
+    exception::state::Act,
     model::{
+        exception::State,
         finding::{Change, Effect, Observation, Reason, Status},
         id::{
             ChannelId, ControlId, DatasetName, ExceptionId, FindingKey, NoticeId, RunId, Sha,
@@ -60,6 +62,8 @@ pub enum Fact {
     Read(Access),
     /// Somebody said something of a finding or a collection.
     Remark(Remark),
+    /// Something happened to an exception.
+    Exception(Box<ExceptionFact>),
 }
 
 /// A run of a control: what it looked at, and what it said.
@@ -284,6 +288,42 @@ pub struct Access {
     pub what: String,
 }
 
+/// Something that happened to an exception: what was authorised, under which policy, by whom, at which moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExceptionFact {
+    /// The exception.
+    pub exception: ExceptionId,
+    /// Its revision.
+    pub revision: u32,
+    /// What was done.
+    pub act: Act,
+    /// Where it stood.
+    pub before: State,
+    /// Where it stands then.
+    pub after: State,
+    /// Who did it: `machine`, or a person, [`blind`].
+    pub actor: String,
+    /// Why, [`blind`].
+    pub because: Option<Sha>,
+    /// The terms.
+    pub terms: Option<Sha>,
+    /// The clause that is deviated from.
+    pub provision: String,
+    /// The version of the policy.
+    pub policy_version: Option<u32>,
+    /// The routes that applied.
+    pub routes: Vec<String>,
+    /// The tier.
+    pub tier: Option<String>,
+    /// The step that was decided.
+    pub step: Option<String>,
+    /// The role that the approver acted in.
+    pub role: Option<String>,
+    /// The whole decision, by digest.
+    pub decision: Option<Sha>,
+}
+
 choice! {
     /// What somebody said.
     pub enum Said {
@@ -359,6 +399,7 @@ impl Leaf {
             Fact::Key(_) => "key",
             Fact::Read(_) => "read",
             Fact::Remark(_) => "remark",
+            Fact::Exception(_) => "exception",
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn all(
 ) -> anyhow::Result<ExitCode> {
     let mut decided = Vec::new();
     for control in controls(opened, only) {
-        decided.push(rehearse(&opened.cx, &opened.set, control, None).await?);
+        decided.push(rehearse(&opened.cx, &opened.set, control, &[]).await?);
     }
     let columns = [
         column("control", "CONTROL"),
@@ -161,7 +161,13 @@ pub(super) async fn subject(
     let mut rows = Vec::new();
     let mut decided = Vec::new();
     for control in able {
-        let one = rehearse(&opened.cx, &opened.set, control, Some(&subject)).await?;
+        let one = rehearse(
+            &opened.cx,
+            &opened.set,
+            control,
+            std::slice::from_ref(&subject),
+        )
+        .await?;
         rows.push(object(of_subject(&one, &subject)));
         decided.push(one);
     }

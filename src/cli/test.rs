@@ -30,6 +30,8 @@ pub struct Args {
 
 /// An example, and what came of it.
 struct Tried {
+    /// What `of` is.
+    noun: &'static str,
     /// The control or the policy.
     of: String,
     place: String,
@@ -93,6 +95,7 @@ async fn of_control(control: &Control, set: &Set, tried: &mut Vec<Tried>) {
             (Err(_), _) => false,
         };
         tried.push(Tried {
+            noun: "control",
             of: control.id.to_string(),
             place: example.place.to_string(),
             expected: said(example.expect),
@@ -133,6 +136,7 @@ fn of_policy(policy: &Policy, tried: &mut Vec<Tried>) -> anyhow::Result<()> {
         }
         let (expected, got) = (expected.join(", "), got.join(", "));
         tried.push(Tried {
+            noun: "policy",
             of: policy.id.to_string(),
             place: example.place.to_string(),
             holds: expected == got,
@@ -161,9 +165,15 @@ fn summarize(tried: &[Tried], wrong: usize, out: &mut Out) -> anyhow::Result<()>
             one.place, one.of, one.expected, one.got
         ))?;
     }
-    let of: BTreeSet<&str> = tried.iter().map(|t| t.of.as_str()).collect();
+    let of: BTreeSet<(&str, &str)> = tried.iter().map(|t| (t.noun, t.of.as_str())).collect();
+    let all: Vec<String> = ["control", "policy"]
+        .iter()
+        .map(|noun| (noun, of.iter().filter(|(n, _)| n == noun).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(noun, count)| counted(count as u64, noun))
+        .collect();
     let examples = counted(tried.len() as u64, "example");
-    let sentence = format!("{examples} of {} controls and policies", of.len());
+    let sentence = format!("{examples} of {}", all.join(" and "));
     out.line(if wrong == 0 {
         format!(
             "{}: {sentence} come out as they say.",

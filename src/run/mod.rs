@@ -2,6 +2,7 @@
 //! only place where the steps meet. What a run found, what it changed, what is owed and the leaves that
 //! prove it are written in one transaction, or nothing is.
 
+mod cover;
 mod entry;
 mod gaps;
 mod owed;
@@ -10,10 +11,13 @@ mod set;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
+pub use cover::Uncovered;
+pub use owed::owed_by_sweep;
 pub use replay::{Difference, Replayed, replay};
 pub use set::Set;
 
 use crate::{
+    act,
     audit::leaf::Leaf,
     clock::SharedClock,
     collect::{self, Collector, Need},
@@ -54,6 +58,9 @@ pub enum Error {
     /// Evidence could not be recorded.
     #[error(transparent)]
     Collect(#[from] collect::Error),
+    /// An exception could not be moved.
+    #[error(transparent)]
+    Act(#[from] act::Error),
     /// The engine failed, and not because of the evidence.
     #[error(transparent)]
     Evaluate(#[from] evaluate::Error),
@@ -81,6 +88,8 @@ impl Error {
                 error.is_transient()
             }
             Self::Collect(collect::Error::Evidence(error)) => error.is_transient(),
+            Self::Act(act::Error::Store(error)) => error.is_transient(),
+            Self::Act(act::Error::NotNow { .. }) => false,
             Self::Evaluate(error) => error.is_transient(),
         }
     }
@@ -111,7 +120,7 @@ pub async fn control(
     control: &Control,
     tick: &Tick,
 ) -> Result<Summary, Error> {
-    let judged = judge(cx, set, control, (need(tick), None)).await?;
+    let judged = judge(cx, set, control, (need(tick), &[])).await?;
     let mut tx = cx.store.begin().await?;
     let decided = decide(&mut tx, (cx, set), control, tick, judged).await?;
     let written = record(&mut tx, control, tick, &decided).await?;
@@ -122,7 +131,7 @@ pub async fn control(
 }
 
 /// What one control would do if it ran now. Sources are read and their snapshots kept, as always; no finding
-/// changes, and nobody is told. `subject` is looked at although it passes and nobody knows it.
+/// changes, and nobody is told. `subjects` are looked at although they pass and nobody knows them.
 ///
 /// # Errors
 /// When the store or the evidence cannot be read.
@@ -130,7 +139,7 @@ pub async fn rehearse(
     cx: &Context,
     set: &Set,
     control: &Control,
-    subject: Option<&SubjectId>,
+    subjects: &[SubjectId],
 ) -> Result<Decided, Error> {
     let tick = Tick {
         control: control.id.clone(),
@@ -140,7 +149,7 @@ pub async fn rehearse(
         reason: None,
         fence: 0,
     };
-    let judged = judge(cx, set, control, (Need::Shared, subject)).await?;
+    let judged = judge(cx, set, control, (Need::Shared, subjects)).await?;
     // Dropped without a commit.
     let mut tx = cx.store.begin().await?;
     decide(&mut tx, (cx, set), control, &tick, judged).await
@@ -191,7 +200,7 @@ async fn judge(
     cx: &Context,
     set: &Set,
     control: &Control,
-    (need, subject): (Need, Option<&SubjectId>),
+    (need, more): (Need, &[SubjectId]),
 ) -> Result<Judged, Error> {
     let inputs = set.inputs(&control.id);
     let gathered = cx.collector.gather(&set.catalog, inputs, need).await?;
@@ -199,7 +208,7 @@ async fn judge(
     let now = cx.clock.now();
     let evidence = entry::evidence(&cx.store, set, control, &gathered, now).await?;
     let mut subjects = findings::subjects(&mut cx.store.read().await?, &control.id).await?;
-    subjects.extend(subject.cloned());
+    subjects.extend_from_slice(more);
     let engine = &cx.engine;
     let evaluation = engine.control(control, &evidence, &subjects, now).await?;
     crash::point("run.evaluated");
@@ -227,7 +236,7 @@ async fn decide(
     let before = runs::last_counted(tx, &control.id).await?;
     let before = before.as_ref();
     let run = entry::run(cx, set, control, tick, (evidence, &evaluation, before), now);
-    let changes = finding::reconcile(finding::Input {
+    let mut changes = finding::reconcile(finding::Input {
         control,
         known,
         evaluation: &evaluation,
@@ -237,11 +246,12 @@ async fn decide(
         baseline: before.is_none(),
         rescoped: entry::is_rescoped(tx, control, &run, before).await?,
     });
+    let uncovered = cover::cover(tx, control, &evaluation, &mut changes, now).await?;
     let gaps = gaps::of(tx, set, control, &run).await?;
     let cause = before
         .filter(|b| b.definition != run.definition)
         .map(|_| "The control was changed since its last run.");
-    let plan = owed::of(tx, set, control, &run, (&changes, &gaps), cause).await?;
+    let plan = owed::of(tx, set, control, &run, (&changes, &gaps, &uncovered), cause).await?;
     let changes: Vec<Change> = changes.into_iter().chain(gaps).collect();
     let recheck = finding::recheck(&changes, &control.rules, now).map(|at| at.trunc_subsecs(0));
     Ok(Decided {

@@ -105,6 +105,7 @@ fn about(fact: &Fact) -> Option<String> {
         Fact::Notice(n) => Some(n.notice.to_string()),
         Fact::Definition(d) => Some(d.id.clone()),
         Fact::Remark(r) => Some(r.about.clone()),
+        Fact::Exception(e) => Some(e.exception.to_string()),
         Fact::Life(_) | Fact::Key(_) | Fact::Read(_) => None,
     }
 }

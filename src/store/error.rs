@@ -41,6 +41,12 @@ pub enum Error {
         /// Which.
         id: String,
     },
+    /// Somebody else changed it between our reading and our writing.
+    #[error("{what} was changed by somebody else meanwhile; look at it again")]
+    Changed {
+        /// What.
+        what: String,
+    },
     /// A newer Tripline made or migrated this database.
     #[error(
         "the database has schema {found}, this program knows {known}; start the newer Tripline that migrated it"

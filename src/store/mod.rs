@@ -20,6 +20,7 @@ mod row;
 pub mod audit;
 pub mod definitions;
 pub mod digests;
+pub mod exceptions;
 pub mod findings;
 pub mod lease;
 pub mod meta;
@@ -30,6 +31,7 @@ pub mod runs;
 pub mod salts;
 pub mod snapshots;
 pub mod ticks;
+pub mod tokens;
 pub mod transitions;
 pub mod wrong_results;
 

@@ -1,0 +1,338 @@
+//! Intake: one function for the file, the command line and whatever comes later. What is incomplete goes back with
+//! everything that it lacks; what is complete is frozen, triaged and routed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, Datelike as _, Utc};
+
+use super::{
+    Error,
+    freeze::{self, Seen},
+};
+use crate::{
+    act::{self, Actor, moved},
+    exception::{
+        Rulebook,
+        complete::{Against, Lack, Missing, lacks},
+        record::{Frozen, Record},
+        state::{Act, Times},
+    },
+    model::{
+        exception::State,
+        id::{ControlId, ExceptionId, PersonId, SubjectId},
+        people::Principal,
+        policy::Policy,
+        request::Request,
+        rules::{Ask, ExceptionRules},
+    },
+    run::{Context, Set},
+    store::exceptions,
+};
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submitted {
+    /// The record.
+    pub record: Record,
+    /// Others that ask for the same: one may join them instead.
+    pub alike: Vec<ExceptionId>,
+}
+
+/// A request looked at, and not kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// What it lacks.
+    pub lacks: Vec<Missing>,
+    /// What would be frozen, when it lacks nothing.
+    pub frozen: Option<Frozen>,
+}
+
+/// Looks at a request as the register would, and keeps nothing.
+///
+/// # Errors
+/// The policy permits no exceptions, or evidence cannot be looked at.
+pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Preview, Error> {
+    let now = cx.clock.now();
+    let (policy, rules) = rules_of(set, request)?;
+    let seen = Seen::of(cx, set, request).await?;
+    let mut lacks = lacking(set, (policy, rules), request, &seen, now);
+    let team = request.beneficiary_team.as_deref().unwrap_or_default();
+    let active = active_of(cx, team, now).await?;
+    let mut facets = freeze::facets(request, &seen, active, now);
+    let rulebook = Rulebook::new(Arc::new(rules.clone())).map_err(|p| {
+        Error::Policy(format!(
+            "the rules of `{}` cannot be used: {}",
+            policy.id, p.what
+        ))
+    })?;
+    let triage = rulebook.triage(&mut facets);
+    let routed = rulebook.route(&triage, &facets);
+    for kind in &routed.require_evidence {
+        if !request.evidence.iter().any(|e| e.kind.as_str() == kind) {
+            let say = format!(
+                "a request of the tier `{}` needs evidence of the kind `{kind}`",
+                triage.tier
+            );
+            lacks.push(missing("evidence", say));
+        }
+    }
+    for any_of in &routed.require_mitigations {
+        let picked = |m: &String| {
+            request
+                .conditions
+                .iter()
+                .any(|c| c.mitigation.as_ref() == Some(m))
+        };
+        if !any_of.iter().any(picked) {
+            let say = format!(
+                "a request of the tier `{}` picks one of these mitigations: {}",
+                triage.tier,
+                any_of.join(", ")
+            );
+            lacks.push(missing("conditions", say));
+        }
+    }
+    if let Some(end) = request.expires_at {
+        let begin = request.not_before.unwrap_or(now);
+        if end - begin > routed.max_duration.to_delta()
+            && end - begin <= rules.limits.max_duration.to_delta()
+        {
+            let say = format!(
+                "on its routes ({}) it lasts at most {}",
+                routed.names().join(", "),
+                routed.max_duration
+            );
+            lacks.push(Missing {
+                field: "expires_at".to_owned(),
+                lack: Lack::BeyondLimit,
+                say,
+            });
+        }
+    }
+    let steps: Vec<_> = routed
+        .steps
+        .iter()
+        .filter_map(|id| rules.step(id).map(|(_, step)| step.clone()))
+        .collect();
+    // Nobody guesses: what is not known is named and asked for.
+    if steps.iter().any(|s| s.ask == Ask::Facts) && lacks.is_empty() {
+        let unknown = triage
+            .unknown
+            .iter()
+            .filter(|f| crate::exception::facet::STATED.contains(&f.as_str()));
+        for name in unknown {
+            lacks.push(missing(
+                "facets",
+                format!("`{name}` is not known, and too little is known to route it"),
+            ));
+        }
+    }
+    if !lacks.is_empty() {
+        return Ok(Preview {
+            lacks,
+            frozen: None,
+        });
+    }
+    let terms = freeze::terms(request, (policy, rules), &set.catalog.directory, &seen, now)?;
+    Ok(Preview {
+        lacks,
+        frozen: Some(Frozen {
+            digest: terms.digest(),
+            terms,
+            rules: rules.clone(),
+            facets,
+            triage,
+            routed,
+            steps,
+            step_since: now,
+        }),
+    })
+}
+
+fn missing(field: &str, say: String) -> Missing {
+    Missing {
+        field: field.to_owned(),
+        lack: Lack::Missing,
+        say,
+    }
+}
+
+fn rules_of<'s>(
+    set: &'s Set,
+    request: &Request,
+) -> Result<(&'s Policy, &'s ExceptionRules), Error> {
+    let id = &request.provision.policy;
+    let policy = set
+        .catalog
+        .policies
+        .get(id)
+        .ok_or_else(|| Error::Policy(format!("there is no policy `{id}`")))?;
+    match &policy.exceptions {
+        Some(rules) => Ok((policy, rules)),
+        None => Err(Error::Policy(format!(
+            "the policy `{id}` permits no exceptions: it has no `exceptions:`"
+        ))),
+    }
+}
+
+fn lacking(
+    set: &Set,
+    (policy, rules): (&Policy, &ExceptionRules),
+    request: &Request,
+    seen: &Seen,
+    now: DateTime<Utc>,
+) -> Vec<Missing> {
+    let control = |id: &ControlId| set.catalog.control(id).cloned();
+    let looked = |control: &ControlId, subject: &SubjectId| seen.sees(control, subject);
+    lacks(
+        request,
+        &Against {
+            policy,
+            rules,
+            directory: &set.catalog.directory,
+            controls: &control,
+            seen: &looked,
+            now,
+        },
+    )
+}
+
+/// How many exceptions of a team are in force.
+async fn active_of(cx: &Context, team: &str, now: DateTime<Utc>) -> Result<u64, Error> {
+    let filter = exceptions::Filter {
+        states: vec![State::Active],
+        ..exceptions::Filter::default()
+    };
+    let all = exceptions::list(&mut cx.store.read().await?, &filter).await?;
+    let of_team = all.iter().filter(|r| {
+        r.state_at(now) == State::Active && r.request.beneficiary_team.as_deref() == Some(team)
+    });
+    Ok(of_team.count() as u64)
+}
+
+/// Hands a request in, for the first time or, with `again`, as a new revision of one that was sent back or refused.
+///
+/// # Errors
+/// Whoever hands it in is not who asks, the policy permits no exceptions, or something cannot be read or written.
+pub async fn submit(
+    cx: &Context,
+    set: &Set,
+    by: &PersonId,
+    request: &Request,
+    again: Option<&ExceptionId>,
+) -> Result<Submitted, Error> {
+    let now = cx.clock.now();
+    let asked = request
+        .requester
+        .as_deref()
+        .and_then(|n| set.catalog.directory.find(n));
+    if let Some(asked) = asked
+        && asked != Principal::Person(by.clone())
+    {
+        let say = format!("`requester` is {asked}, and you are {by}: whoever asks hands it in");
+        return Err(Error::refused("not_requester", say));
+    }
+    let looked = preview(cx, set, request).await?;
+    let mut tx = cx.store.begin().await?;
+    let (id, revision) = match again {
+        None => (exceptions::next_id(&mut tx, now.year()).await?, 1),
+        Some(id) => {
+            let before = exceptions::get(&mut tx, id).await?;
+            let before = before.ok_or_else(|| Error::Nothing(id.to_string()))?;
+            if !matches!(
+                before.state_at(now),
+                State::NeedsInfo | State::Denied | State::Draft
+            ) {
+                return Err(act::Error::not_now(&before, Act::Submit, now).into());
+            }
+            (id.clone(), before.revision + 1)
+        }
+    };
+    // A request without an end is never frozen; its row needs some instant.
+    let far = now + chrono::TimeDelta::days(36_500);
+    let mut record = Record {
+        id,
+        revision,
+        version: 1,
+        state: State::Draft,
+        times: Times {
+            submitted_at: None,
+            approved_at: None,
+            activated_at: None,
+            suspended_at: None,
+            ratify_by: None,
+            not_before: request.not_before.unwrap_or(now),
+            expires_at: request.expires_at.unwrap_or(far),
+        },
+        request: request.clone(),
+        lacks: looked.lacks,
+        frozen: looked.frozen,
+        decisions: Vec::new(),
+        suspension: None,
+        end_reason: None,
+        standings: BTreeMap::new(),
+    };
+    let person = Actor::Person(by);
+    moved(&mut tx, &mut record, (Act::Submit, person), None, now).await?;
+    let machine = Actor::Machine;
+    match record
+        .frozen
+        .as_ref()
+        .map(|f| (f.routed.auto, f.steps.clone()))
+    {
+        None => {
+            let why = format!("{} fields are not enough", record.lacks.len());
+            moved(
+                &mut tx,
+                &mut record,
+                (Act::SendBack, machine),
+                Some(&why),
+                now,
+            )
+            .await?;
+        }
+        Some((true, _)) => {
+            let why = "a route of the lowest tier decides it";
+            moved(
+                &mut tx,
+                &mut record,
+                (Act::Approve, machine),
+                Some(why),
+                now,
+            )
+            .await?;
+            if now >= record.times.not_before {
+                moved(&mut tx, &mut record, (Act::Activate, machine), None, now).await?;
+            }
+        }
+        Some((false, steps)) => {
+            let act = match steps.iter().find(|s| s.ask != Ask::Facts).map(|s| &s.ask) {
+                Some(Ask::Assess(_)) => Act::Assess,
+                _ => Act::Ask,
+            };
+            moved(&mut tx, &mut record, (act, machine), None, now).await?;
+        }
+    }
+    exceptions::insert(&mut tx, &record, now).await?;
+    let alike = alike(&mut tx, &record, now).await?;
+    tx.commit().await?;
+    Ok(Submitted { record, alike })
+}
+
+/// Requests of others for the same clause and control that are on their way or in force.
+async fn alike(
+    tx: &mut crate::store::Tx,
+    record: &Record,
+    now: DateTime<Utc>,
+) -> Result<Vec<ExceptionId>, Error> {
+    let all = exceptions::list(tx, &exceptions::Filter::default()).await?;
+    let same = all.into_iter().filter(|other| {
+        let state = other.state_at(now);
+        other.id != record.id
+            && (state.is_pending() || matches!(state, State::Approved | State::Active))
+            && other.request.provision == record.request.provision
+            && other.request.controls == record.request.controls
+            && other.request.reason_code == record.request.reason_code
+    });
+    Ok(same.map(|other| other.id).collect())
+}

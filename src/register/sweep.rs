@@ -1,0 +1,191 @@
+//! What time and the files do to the register: requests that nobody decided lapse, exceptions end, those whose day has
+//! come begin, those whose policy or owner changed are suspended; and whatever loses its cover by that is told at once,
+//! also when the daemon was away at that instant.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::Error;
+use crate::{
+    act::{self, Actor, moved},
+    audit::leaf::Leaf,
+    clock::stamp,
+    exception::{record::Record, state::Act},
+    model::{
+        exception::{State, Suspension},
+        finding::{Change, Effect, Finding, Observation, Reason},
+        id::{ControlId, ExceptionId, RunId},
+        outcome::Unknown,
+    },
+    run::{Context, Set, Uncovered, owed_by_sweep},
+    store::{Page, Tx, audit, exceptions, findings, outbox},
+};
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Exceptions that were moved.
+    pub moved: u64,
+    /// Findings that lost their cover.
+    pub uncovered: u64,
+}
+
+/// Does what is due.
+///
+/// # Errors
+/// When the store cannot be read or written; what was not done is done at the next sweep.
+pub async fn sweep(cx: &Context, set: &Set) -> Result<Swept, Error> {
+    let now = cx.clock.now();
+    let mut swept = Swept::default();
+    let living = [
+        State::Submitted,
+        State::NeedsInfo,
+        State::InAssessment,
+        State::PendingDecision,
+        State::Approved,
+        State::Active,
+        State::Suspended,
+    ];
+    let filter = exceptions::Filter {
+        states: living.to_vec(),
+        ..exceptions::Filter::default()
+    };
+    let records = exceptions::list(&mut cx.store.read().await?, &filter).await?;
+    for record in records {
+        let mut tx = cx.store.begin().await?;
+        if one(&mut tx, set, record, now).await? {
+            tx.commit().await?;
+            swept.moved += 1;
+        }
+    }
+    let mut tx = cx.store.begin().await?;
+    swept.uncovered = uncovered(&mut tx, set, now).await?;
+    if swept.uncovered > 0 {
+        tx.commit().await?;
+    }
+    Ok(swept)
+}
+
+/// Moves one exception, if it is to be moved; whether it was.
+async fn one(
+    tx: &mut Tx,
+    set: &Set,
+    mut record: Record,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let machine = Actor::Machine;
+    let due = match (record.state, record.state_at(now)) {
+        (_, State::Lapsed) if record.state != State::Lapsed => Some((
+            Act::Lapse,
+            "nobody decided it, or nobody needed it, in time",
+        )),
+        (State::Active | State::Suspended, State::Expired) => {
+            Some((Act::Expire, "its time is over"))
+        }
+        (State::Active, State::Revoked) => {
+            Some((Act::Revoke, "nobody ratified the emergency grant in time"))
+        }
+        (State::Suspended, State::Revoked) => Some((Act::Revoke, "it was suspended for too long")),
+        (State::Approved, State::Approved) if now >= record.times.not_before => {
+            Some((Act::Activate, "its day has come"))
+        }
+        _ => None,
+    };
+    if let Some((act, why)) = due {
+        moved(tx, &mut record, (act, machine), Some(why), now).await?;
+        exceptions::update(tx, &mut record, now).await?;
+        return Ok(true);
+    }
+    if record.state == State::Active
+        && let Some(cause) = cause(set, &record)
+    {
+        let why = cause.1;
+        act::suspend(tx, &record.id, (cause.0, &why), now).await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// What in the files puts an active exception out of force.
+fn cause(set: &Set, record: &Record) -> Option<(Suspension, String)> {
+    let terms = &record.frozen.as_ref()?.terms;
+    let policy = set.catalog.policies.get(&terms.provision.policy);
+    let text = policy.map(|p| p.text_digest());
+    if text != Some(terms.policy.text) {
+        let why = format!(
+            "the text of `{}` is not what it was when it was approved",
+            terms.provision.policy
+        );
+        return Some((Suspension::PolicyChanged, why));
+    }
+    let there = |person| set.catalog.directory.person(person).is_some();
+    if !there(&terms.owner) && !terms.backup_owner.as_ref().is_some_and(there) {
+        let why = format!("`{}`, who answers for it, is gone", terms.owner);
+        return Some((Suspension::OwnerGone, why));
+    }
+    None
+}
+
+/// Findings that are covered by what is not in force any more. Another exception may hold; the next run says so.
+async fn uncovered(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
+    let filter = findings::Filter {
+        covered: Some(true),
+        ..findings::Filter::default()
+    };
+    let covered = findings::list(tx, &filter, findings::Order::Worst, Page::ALL).await?;
+    let mut states: BTreeMap<ExceptionId, Option<Record>> = BTreeMap::new();
+    let run = RunId::from(stamp("sweep-", now));
+    let mut by_control: BTreeMap<ControlId, Vec<Change>> = BTreeMap::new();
+    let mut why = Uncovered::new();
+    for mut finding in covered {
+        let Some(id) = finding.covered_by.clone() else {
+            continue;
+        };
+        if !states.contains_key(&id) {
+            states.insert(id.clone(), exceptions::get(tx, &id).await?);
+        }
+        let record = states.get(&id).and_then(Option::as_ref);
+        let state = record.map(|r| r.state_at(now));
+        if state == Some(State::Active) {
+            continue;
+        }
+        let word = state.map_or("gone", State::as_str);
+        let because = format!("{id} is {word}");
+        exceptions::uncover(tx, finding.key, &because, now).await?;
+        why.insert(finding.key, because);
+        by_control
+            .entry(finding.control.clone())
+            .or_default()
+            .push(change(&mut finding, &run, now));
+    }
+    let mut count = 0;
+    for (id, changes) in by_control {
+        count += changes.len() as u64;
+        findings::apply(tx, &changes).await?;
+        audit::append(tx, &Leaf::of_changes(now, &changes)).await?;
+        if let Some(control) = set.catalog.control(&id) {
+            let items = owed_by_sweep(tx, set, control, &changes, &why, now).await?;
+            outbox::enqueue(tx, &items).await?;
+        }
+    }
+    Ok(count)
+}
+
+fn change(finding: &mut Finding, run: &RunId, now: DateTime<Utc>) -> Change {
+    let open = finding.state.status.is_open();
+    finding.covered_by = None;
+    finding.run = run.clone();
+    finding.changed_at = now;
+    if open {
+        finding.state.transition = finding.state.transition.saturating_add(1);
+    }
+    Change {
+        before: Some(finding.state.status),
+        finding: finding.clone(),
+        observation: Observation::Unknown(Unknown::AlreadyCounted),
+        effect: open.then_some(Effect::Uncovered),
+        reason: Reason::StillOpen,
+        dirty: true,
+    }
+}

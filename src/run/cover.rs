@@ -1,0 +1,164 @@
+//! What a run's failing subjects are covered by. Evaluated at each run with the evidence of the run; a finding that
+//! loses its cover is told at once, with the clause that no longer holds.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    act::{self, Error},
+    evaluate::limit,
+    exception::{
+        coverage::{Case, Clause, Coverage, Register},
+        record::Record,
+    },
+    model::{
+        control::{Control, Waivable},
+        exception::Suspension,
+        finding::{Change, Effect, Observation},
+        id::FindingKey,
+        outcome::{Evaluation, Outcome, Row},
+    },
+    store::{self, Tx, exceptions},
+};
+
+/// Why findings lost their cover, by finding: for the words of the notice.
+pub type Uncovered = BTreeMap<FindingKey, String>;
+
+/// Puts the cover on changes: what opens under an exception is not told, what loses it is told at once.
+///
+/// # Errors
+/// When the register cannot be read or written; nothing is covered then, and the run is not recorded.
+pub(super) async fn cover(
+    tx: &mut Tx,
+    control: &Control,
+    evaluation: &Evaluation,
+    changes: &mut [Change],
+    now: DateTime<Utc>,
+) -> Result<Uncovered, Error> {
+    let mut lost = Uncovered::new();
+    let filter = exceptions::Filter {
+        control: Some(control.id.clone()),
+        ..exceptions::Filter::default()
+    };
+    let covered = changes.iter().any(|c| c.finding.covered_by.is_some());
+    let records = exceptions::list(tx, &filter).await?;
+    if records.is_empty() && !covered {
+        return Ok(lost);
+    }
+    let register = Register::new(records.iter().filter_map(Record::entry).collect());
+    let limits = |text: &str, row: &Row| limit(text, row, now);
+    let mut changed_shape: Vec<(crate::model::id::ExceptionId, String)> = Vec::new();
+    for change in changes.iter_mut() {
+        let coverage = of(&register, control, evaluation, change, &limits, now);
+        for one in coverage
+            .lost
+            .iter()
+            .filter(|l| l.clause == Clause::Fingerprint)
+        {
+            changed_shape.push((one.exception.clone(), one.why.clone()));
+        }
+        apply(tx, change, &coverage, &mut lost, now).await?;
+    }
+    for (id, why) in changed_shape {
+        act::suspend(tx, &id, (Suspension::FingerprintChanged, &why), now).await?;
+    }
+    Ok(lost)
+}
+
+/// What covers the finding of a change, by what the run saw of it.
+fn of(
+    register: &Register,
+    control: &Control,
+    evaluation: &Evaluation,
+    change: &Change,
+    limits: &dyn Fn(&str, &Row) -> Option<bool>,
+    now: DateTime<Utc>,
+) -> Coverage {
+    let finding = &change.finding;
+    let observed = evaluation
+        .observed
+        .iter()
+        .find(|o| o.subject == finding.subject);
+    // What cannot be told at present is judged by what failed last: missing evidence ends no cover by itself.
+    let (rows, shape) = match (change.observation, observed) {
+        (Observation::Fail, Some(observed)) => (&observed.rows, &observed.fingerprint),
+        _ => (&finding.rows, &finding.fingerprint),
+    };
+    let case = Case {
+        control: &control.id,
+        definition: control.definition,
+        waivable: control.exceptions != Waivable::Never,
+        subject: &finding.subject,
+        outcome: Outcome::Fail,
+        rows,
+        fingerprint: shape,
+        now,
+    };
+    register.covers(&case, limits)
+}
+
+async fn apply(
+    tx: &mut Tx,
+    change: &mut Change,
+    coverage: &Coverage,
+    lost: &mut Uncovered,
+    now: DateTime<Utc>,
+) -> Result<(), store::Error> {
+    let key = change.finding.key;
+    let open = change.finding.state.status.is_open();
+    let before = change.finding.covered_by.clone();
+    let after = coverage.first().filter(|_| open).cloned();
+    if before == after {
+        if after.is_some()
+            && matches!(
+                change.effect,
+                Some(Effect::Opened | Effect::Reopened | Effect::Flapping)
+            )
+        {
+            change.effect = Some(Effect::OpenedCovered);
+        }
+        return Ok(());
+    }
+    change.dirty = true;
+    change.finding.covered_by.clone_from(&after);
+    if change.dirty && change.finding.changed_at < now {
+        change.finding.changed_at = now;
+    }
+    let because = match (&before, open) {
+        (Some(_), false) => "the finding is over".to_owned(),
+        (Some(id), true) => coverage
+            .lost
+            .iter()
+            .find(|l| l.exception == *id)
+            .map_or_else(
+                || format!("{id} does not speak of it any more"),
+                |l| format!("{id}: {}", l.why),
+            ),
+        (None, _) => String::new(),
+    };
+    if before.is_some() {
+        exceptions::uncover(tx, key, &because, now).await?;
+    }
+    match &after {
+        Some(id) => {
+            exceptions::cover(tx, id, key, now).await?;
+            if matches!(
+                change.effect,
+                Some(Effect::Opened | Effect::Reopened | Effect::Flapping)
+            ) {
+                change.effect = Some(Effect::OpenedCovered);
+            }
+        }
+        // Losing cover is told without waiting for anything.
+        None if open && before.is_some() => {
+            if change.effect.is_none() || change.effect == Some(Effect::Recheck) {
+                change.effect = Some(Effect::Uncovered);
+                change.finding.state.transition = change.finding.state.transition.saturating_add(1);
+            }
+            lost.insert(key, because);
+        }
+        None => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,317 @@
+//! The register of exceptions: one row for each revision, and one for everything that ever happened to it. Nothing is
+//! deleted; a change that does not know of another is refused.
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, QueryBuilder};
+
+use super::{
+    Tx,
+    error::{Error, Result},
+    row::{Doc, Found, NAMES_SHOWN, Place, after_prefix, int, us, us_opt},
+};
+use crate::{
+    exception::{record::Record, state::Act},
+    model::{
+        exception::State,
+        id::{ControlId, ExceptionId, FindingKey},
+    },
+};
+
+#[derive(FromRow)]
+struct Raw {
+    version: i64,
+    body: Doc<Record>,
+}
+
+impl Raw {
+    fn read(self) -> Result<Record> {
+        let Doc(record) = self.body;
+        let at = Place {
+            table: "exception",
+            id: record.id.as_str(),
+        };
+        let version = at.count("version", self.version)?;
+        Ok(Record { version, ..record })
+    }
+}
+
+/// Something that happened to a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who: a person, or the machine.
+    pub actor: String,
+    /// What was done.
+    pub act: Act,
+    /// Where it stood.
+    pub before: State,
+    /// Where it stands then.
+    pub after: State,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// The next id of a year: `EXC-2026-0042`.
+pub async fn next_id(tx: &mut Tx, year: i32) -> Result<ExceptionId> {
+    let sql = "insert into exception_number (year, last) values ($1, 1)
+        on conflict (year) do update set last = exception_number.last + 1 returning last";
+    let last: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(i64::from(year)).fetch_one(c).await)?;
+    tx.wrote(1);
+    Ok(ExceptionId::from(format!("EXC-{year}-{last:04}")))
+}
+
+/// Adds a revision.
+pub async fn insert(tx: &mut Tx, record: &Record, at: DateTime<Utc>) -> Result<()> {
+    let sql = "insert into exception (id, revision, version, state, policy, provision, requester, owner, beneficiary,
+        submitted_at, not_before, expires_at, changed_at, body)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    let request = &record.request;
+    let text = |t: &Option<String>| t.clone().unwrap_or_default();
+    change!(
+        tx,
+        sqlx::query(sql)
+            .bind(record.id.as_str())
+            .bind(i64::from(record.revision))
+            .bind(int(record.version))
+            .bind(record.state.as_str())
+            .bind(request.provision.policy.as_str())
+            .bind(&request.provision.provision)
+            .bind(text(&request.requester))
+            .bind(text(&request.owner))
+            .bind(text(&request.beneficiary_team))
+            .bind(us_opt(record.times.submitted_at))
+            .bind(us(record.times.not_before))
+            .bind(us(record.times.expires_at))
+            .bind(us(at))
+            .bind(Doc(record))
+    );
+    subjects(tx, record).await
+}
+
+/// The frozen subjects, for looking them up.
+async fn subjects(tx: &mut Tx, record: &Record) -> Result<()> {
+    let Some(frozen) = &record.frozen else {
+        return Ok(());
+    };
+    for one in &frozen.terms.subjects {
+        let sql = "insert into exception_subject (exception, revision, control, subject) values ($1, $2, $3, $4)
+            on conflict (control, subject, exception, revision) do nothing";
+        change!(
+            tx,
+            sqlx::query(sql)
+                .bind(record.id.as_str())
+                .bind(i64::from(record.revision))
+                .bind(one.control.as_str())
+                .bind(one.subject.as_str())
+        );
+    }
+    Ok(())
+}
+
+/// Writes what became of a revision that was read at `record.version`, and counts the change.
+///
+/// # Errors
+/// [`Error::Changed`] when somebody else changed it meanwhile.
+pub async fn update(tx: &mut Tx, record: &mut Record, at: DateTime<Utc>) -> Result<()> {
+    let read = record.version;
+    record.version += 1;
+    let sql = "update exception set version = $1, state = $2, submitted_at = $3, not_before = $4, expires_at = $5,
+        changed_at = $6, body = $7 where id = $8 and revision = $9 and version = $10";
+    let changed = change!(
+        tx,
+        sqlx::query(sql)
+            .bind(int(record.version))
+            .bind(record.state.as_str())
+            .bind(us_opt(record.times.submitted_at))
+            .bind(us(record.times.not_before))
+            .bind(us(record.times.expires_at))
+            .bind(us(at))
+            .bind(Doc(&*record))
+            .bind(record.id.as_str())
+            .bind(i64::from(record.revision))
+            .bind(int(read))
+    );
+    if changed != 1 {
+        return Err(Error::Changed {
+            what: format!("exception {}", record.id),
+        });
+    }
+    subjects(tx, record).await
+}
+
+/// Adds what happened to a revision.
+pub async fn event(tx: &mut Tx, record: &Record, event: &Event) -> Result<()> {
+    let sql = "insert into exception_event (exception, revision, number, at, actor, act, state_before, state_after, reason)
+        values ($1, $2, (select coalesce(max(number), 0) + 1 from exception_event where exception = $1 and revision = $2),
+        $3, $4, $5, $6, $7, $8)";
+    change!(
+        tx,
+        sqlx::query(sql)
+            .bind(record.id.as_str())
+            .bind(i64::from(record.revision))
+            .bind(us(event.at))
+            .bind(&event.actor)
+            .bind(event.act.as_str())
+            .bind(event.before.as_str())
+            .bind(event.after.as_str())
+            .bind(event.reason.as_deref())
+    );
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct RawEvent {
+    at: DateTime<Utc>,
+    actor: String,
+    act: String,
+    state_before: String,
+    state_after: String,
+    reason: Option<String>,
+}
+
+/// Everything that happened to an exception, oldest first.
+pub async fn events(tx: &mut Tx, id: &ExceptionId) -> Result<Vec<Event>> {
+    let sql = "select at, actor, act, state_before, state_after, reason from exception_event where exception = $1
+        order by revision, number";
+    let raw: Vec<RawEvent> =
+        on!(tx, c => sqlx::query_as(sql).bind(id.as_str()).fetch_all(c).await)?;
+    let place = Place {
+        table: "exception_event",
+        id: id.as_str(),
+    };
+    raw.into_iter()
+        .map(|raw| {
+            Ok(Event {
+                at: raw.at,
+                act: place.text("act", &raw.act)?,
+                before: place.text("state_before", &raw.state_before)?,
+                after: place.text("state_after", &raw.state_after)?,
+                actor: raw.actor,
+                reason: raw.reason,
+            })
+        })
+        .collect()
+}
+
+/// The newest revision of an exception.
+pub async fn get(tx: &mut Tx, id: &ExceptionId) -> Result<Option<Record>> {
+    let sql = "select version, body from exception where id = $1 order by revision desc limit 1";
+    let raw: Option<Raw> =
+        on!(tx, c => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(c).await)?;
+    raw.map(Raw::read).transpose()
+}
+
+/// The exception that a person means by its id, or by its beginning.
+pub async fn named(tx: &mut Tx, name: &str) -> Result<Found<Record>> {
+    let sql = "select distinct id from exception where id >= $1 and id < $2 order by id limit $3";
+    let mut ids: Vec<String> = on!(tx, c => sqlx::query_scalar(sql)
+        .bind(name)
+        .bind(after_prefix(name))
+        .bind(i64::from(NAMES_SHOWN))
+        .fetch_all(c)
+        .await)?;
+    if let Some(exact) = ids.iter().position(|id| id == name) {
+        ids = vec![ids.swap_remove(exact)];
+    }
+    Ok(match Found::among(ids, Clone::clone) {
+        Found::One(id) => get(tx, &ExceptionId::from(id))
+            .await?
+            .map_or(Found::Nothing, Found::One),
+        Found::Nothing => Found::Nothing,
+        Found::Several(names) => Found::Several(names),
+    })
+}
+
+/// Which exceptions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Written in one of these states; all when empty.
+    pub states: Vec<State>,
+    /// Speaking of this control.
+    pub control: Option<ControlId>,
+}
+
+/// The newest revisions of exceptions, the newest first.
+pub async fn list(tx: &mut Tx, filter: &Filter) -> Result<Vec<Record>> {
+    let raw: Vec<Raw> = on!(tx, c => {
+        let mut q = QueryBuilder::new(
+            "select e.version, e.body from exception e where e.revision = \
+             (select max(n.revision) from exception n where n.id = e.id)",
+        );
+        if !filter.states.is_empty() {
+            q.push(" and e.state in (");
+            let mut list = q.separated(", ");
+            for state in &filter.states {
+                list.push_bind(state.as_str());
+            }
+            q.push(")");
+        }
+        if let Some(control) = &filter.control {
+            q.push(" and exists (select 1 from exception_subject s where s.exception = e.id and s.revision = e.revision and s.control = ");
+            q.push_bind(control.as_str());
+            q.push(")");
+        }
+        q.push(" order by e.id desc");
+        q.build_query_as().fetch_all(c).await
+    })?;
+    raw.into_iter().map(Raw::read).collect()
+}
+
+/// A finding is silent from now on because of an exception.
+pub async fn cover(
+    tx: &mut Tx,
+    id: &ExceptionId,
+    finding: FindingKey,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let sql = "insert into coverage (exception, finding, opened_at) values ($1, $2, $3)
+        on conflict (exception, finding, opened_at) do nothing";
+    change!(
+        tx,
+        sqlx::query(sql)
+            .bind(id.as_str())
+            .bind(finding.to_string())
+            .bind(us(at))
+    );
+    Ok(())
+}
+
+/// A finding is no longer silent because of an exception, or need not be.
+pub async fn uncover(
+    tx: &mut Tx,
+    finding: FindingKey,
+    because: &str,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let sql = "update coverage set closed_at = $1, closed_because = $2 where finding = $3 and closed_at is null";
+    change!(
+        tx,
+        sqlx::query(sql)
+            .bind(us(at))
+            .bind(because)
+            .bind(finding.to_string())
+    );
+    Ok(())
+}
+
+/// When an exception kept a finding silent.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Covered {
+    /// The exception.
+    pub exception: String,
+    /// The finding.
+    pub finding: String,
+    /// From when on.
+    pub opened_at: DateTime<Utc>,
+    /// Until when.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// Why it ended.
+    pub closed_because: Option<String>,
+}
+
+/// What an exception ever kept silent, oldest first.
+pub async fn covered_by(tx: &mut Tx, id: &ExceptionId) -> Result<Vec<Covered>> {
+    let sql = "select * from coverage where exception = $1 order by opened_at, finding";
+    Ok(on!(tx, c => sqlx::query_as(sql).bind(id.as_str()).fetch_all(c).await)?)
+}
