@@ -20,6 +20,18 @@ pub enum Error {
     /// Our database.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The clock says that it is earlier than what was done last.
+    #[error(
+        "{id} was moved at {last}, and the clock says {now}: it was set back, and nothing is moved until it is right"
+    )]
+    ClockSetBack {
+        /// The exception.
+        id: ExceptionId,
+        /// When it was moved last.
+        last: DateTime<Utc>,
+        /// What the clock says.
+        now: DateTime<Utc>,
+    },
     /// It may not be done where the exception stands.
     #[error("{id} is {state}, and cannot be moved by `{act}`")]
     NotNow {
@@ -72,6 +84,14 @@ pub async fn moved(
     reason: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let last = exceptions::last_event(tx, &record.id).await?;
+    if let Some(last) = last.filter(|last| *last > now) {
+        return Err(Error::ClockSetBack {
+            id: record.id.clone(),
+            last,
+            now,
+        });
+    }
     let Some((before, after)) = record.act(act, now) else {
         return Err(Error::not_now(record, act, now));
     };

@@ -15,7 +15,10 @@ use rand::rngs::OsRng;
 use secrecy::{ExposeSecret as _, SecretString};
 use signed_note::{StandardSigner, generate_key};
 
-use super::checkpoint::{PublicKey, is_origin};
+use super::{
+    checkpoint::{PublicKey, is_origin},
+    token::Signer,
+};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,7 @@ pub enum Error {
 pub struct Key {
     signer: StandardSigner,
     public: PublicKey,
+    tokens: Signer,
 }
 
 impl fmt::Debug for Key {
@@ -111,6 +115,11 @@ impl Key {
         &self.public
     }
 
+    /// The key of decision tokens, which comes from this one and is another.
+    pub const fn tokens(&self) -> &Signer {
+        &self.tokens
+    }
+
     pub(super) const fn signer(&self) -> &StandardSigner {
         &self.signer
     }
@@ -152,7 +161,12 @@ impl Key {
         // The first byte says which kind of key it is; the signer knows only this kind.
         let secret = SigningKey::try_from(secret.get(1..)?).ok()?;
         let public = PublicKey::new(name, secret.verifying_key())?;
-        Some(Self { signer, public })
+        let tokens = Signer::derive(secret.as_bytes(), name).ok()?;
+        Some(Self {
+            signer,
+            public,
+            tokens,
+        })
     }
 }
 

@@ -1,5 +1,4 @@
 //! What is recorded: one kind of leaf for each kind of fact, as canonical JSON (RFC 8785).
-//!
 //! A leaf is written once and kept byte for byte; its shape belongs to its version `v`, so a kind that must
 //! change gets a new version and old leaves stay readable. A leaf holds no secret, no row of evidence and no
 //! personal data: people are [`blind`] digests, whose salts live where they can be erased. Subjects are
@@ -288,7 +287,7 @@ pub struct Access {
     pub what: String,
 }
 
-/// Something that happened to an exception: what was authorised, under which policy, by whom, at which moment.
+/// An act on an exception: what was authorised, under which policy, by whom, at which moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExceptionFact {

@@ -14,6 +14,7 @@ pub mod leaf;
 pub mod log;
 pub mod proof;
 pub mod report;
+pub mod token;
 pub mod verify;
 
 use std::path::PathBuf;

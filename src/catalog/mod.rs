@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::model::{
     control::Control,
-    definition::Definition,
+    definition::{Definition, Promise},
     id::{ConnectorId, ControlId, DatasetName, PolicyId, Sha, SourceId},
     people::Directory,
     policy::{Policy, ProvisionRef},
@@ -40,6 +40,8 @@ pub struct Catalog {
     pub sources: BTreeMap<SourceId, Arc<Source>>,
     /// What each dataset of each source promises, views with the columns of their statement.
     pub schemas: BTreeMap<DatasetName, Schema>,
+    /// The same with how each is defined.
+    pub promises: BTreeMap<DatasetName, Promise>,
     /// What judges in each control.
     pub definitions: BTreeMap<ControlId, Definition>,
     /// People and teams.

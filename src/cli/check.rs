@@ -22,6 +22,7 @@ use crate::{
     },
     deliver,
     model::{id::ControlId, policy::Severity},
+    register,
     schedule::plan::Planner,
     store::findings,
 };
@@ -66,11 +67,14 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         return rehearse::all(opened, only.as_ref(), out).await;
     }
     chores::adopt(&opened.cx, &opened.set).await?;
+    register::sweep(&opened.cx, &opened.set).await?;
     let bar = bar(opened, only.is_some());
     let ended = match &only {
         Some(id) => one(opened, id).await?,
         None => due(opened, &bar).await?,
     };
+    // What time and the files do to exceptions: also what happened while nobody was there.
+    register::sweep(&opened.cx, &opened.set).await?;
     bar.finish_and_clear();
     let delivery = wire::delivery(&opened.cx, &opened.config)?;
     let told = deliver::once(&delivery, &opened.set).await?;

@@ -5,9 +5,11 @@ pub mod check;
 pub mod connector;
 pub mod controls;
 pub mod db;
+pub mod decide;
 pub mod demo;
 pub mod diagnostics;
 pub mod doctor;
+pub mod exception;
 pub mod explain;
 pub mod explain_code;
 mod files;
@@ -26,6 +28,7 @@ pub mod schema;
 pub mod serve;
 pub mod source;
 pub mod test;
+pub mod token;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -89,6 +92,9 @@ enum Command {
     Test(test::Args),
     Findings(findings::Args),
     Mute(remark::Args),
+    Exception(exception::Args),
+    Token(token::Args),
+    Decide(decide::Args),
     Controls(controls::ControlArgs),
     /// Sources with their datasets and how each was collected last.
     Sources,
@@ -189,12 +195,18 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
     let as_of = match &cli.command {
         Command::Check(args) => args.as_of,
         Command::Query(args) => args.as_of,
+        Command::Exception(args) => args.as_of,
+        Command::Token(args) => args.as_of,
+        Command::Decide(args) => args.as_of,
         _ => None,
     };
     let opened = Opened::of(loaded, as_of).await?;
     let done = match cli.command {
         Command::Check(args) => check::run(&args, &opened, out).await,
         Command::Mute(args) => remark::run(&args, &opened, out).await,
+        Command::Exception(args) => exception::run(args, &opened, out).await,
+        Command::Decide(args) => decide::run(&args, &opened, out).await,
+        Command::Token(args) => token::run(&args, &opened, out).await,
         Command::Findings(args) => findings::run(args, &opened, out).await,
         Command::Controls(args) => controls::controls(args, &opened, out).await,
         Command::Sources => controls::sources(&opened, out).await,

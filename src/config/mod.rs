@@ -148,6 +148,7 @@ fn read(path: &Path, given: &Overrides, out: &mut Vec<Diagnostic>) -> Option<Loa
             policies: policies.map(|p| (p.id.clone(), Arc::new(p))).collect(),
             sources,
             schemas: judged.datasets.schemas,
+            promises: judged.datasets.promises,
             definitions: judged.definitions,
             directory: judged.directory,
             digest,

@@ -29,6 +29,7 @@ use crate::{
     config::{Config, Loaded, overrides::Overrides},
     deliver,
     evidence::Archive,
+    register,
     run::Context,
     schedule::{
         heart::{self, Heart, Pulse},
@@ -39,6 +40,9 @@ use crate::{
 
 /// How long work that was begun may take to end in order.
 const GRACE: Duration = Duration::from_secs(25);
+
+/// How long exceptions wait for their next look; what people do is told at once.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// How often the head of the log is signed and the store hears that we live.
 const SIGN: Duration = Duration::from_mins(1);
@@ -125,6 +129,7 @@ pub async fn serve(
     tasks.spawn(plan(daemon.clone(), beats));
     tasks.spawn(run(daemon.clone()));
     tasks.spawn(tell(daemon.clone()));
+    tasks.spawn(govern(daemon.clone()));
     tasks.spawn(sign(daemon.clone()));
     tasks.spawn(knock(daemon.clone()));
     tasks.spawn(retain(daemon.clone()));
@@ -300,6 +305,28 @@ async fn tell(daemon: Arc<Daemon>) {
             () = daemon.stop.cancelled() => {}
             () = daemon.owed.notified() => {}
             () = tokio::time::sleep(work::POLL) => {}
+        }
+    }
+}
+
+/// Does to exceptions what time, evidence and the files ask for.
+async fn govern(daemon: Arc<Daemon>) {
+    loop {
+        match register::sweep(&daemon.cx, &daemon.live.get()).await {
+            Ok(swept) if swept.moved + swept.uncovered + swept.owed > 0 => {
+                tracing::info!(
+                    moved = swept.moved,
+                    uncovered = swept.uncovered,
+                    owed = swept.owed,
+                    "exceptions"
+                );
+                daemon.owed.notify_one();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "exceptions could not be looked after"),
+        }
+        if !pause(&daemon, SWEEP).await {
+            return;
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::PoisonError;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::{
     finding::{Due, Stopped, due as due_of},
     model::{
         control::Given,
+        exception::State,
         finding::{Finding, Status},
         id::{ChannelId, ControlId, PersonId, TeamId},
         notice::{Batch, Delivery, Item, Mode},
@@ -22,12 +23,13 @@ use crate::{
     notify::{
         bundle::Entry,
         channel::Message,
-        digest::{self, Material, Open, Unchecked},
+        digest::{self, Ending, Material, Open, Unchecked},
         period::{Period, current},
         route::Desk,
     },
+    register,
     run::Set,
-    store::{self, Page, Tx, audit, digests, findings, outbox},
+    store::{self, Page, Tx, audit, digests, exceptions, findings, outbox},
 };
 
 /// A reader with the hour of their digest.
@@ -204,7 +206,7 @@ async fn material(
     (reader, period): (&Reader, &Period),
     last: DateTime<Utc>,
     entries: Vec<Entry>,
-) -> Result<Material, store::Error> {
+) -> Result<Material, Error> {
     let owned = owned(set, &reader.whom);
     let filter = findings::Filter {
         open: true,
@@ -225,7 +227,8 @@ async fn material(
         entries,
         open,
         unchecked: unchecked(tx, set, &owned).await?,
-        ending: Vec::new(),
+        waiting: waiting(tx, set, &reader.whom, period.at).await?,
+        ending: ending(tx, set, (&reader.whom, last), period.at).await?,
         checkpoint: audit::last_checkpoint(tx).await?.map(|c| c.note),
         unsubscribe: None,
     })
@@ -316,5 +319,67 @@ async fn unchecked(
             });
         }
     }
+    Ok(all)
+}
+
+/// Days before its end on which an exception is announced.
+const ANNOUNCED: [i64; 4] = [30, 14, 7, 1];
+
+/// What waits for a person in the register.
+async fn waiting(
+    tx: &mut Tx,
+    set: &Set,
+    whom: &Principal,
+    now: DateTime<Utc>,
+) -> Result<Vec<digest::Waiting>, Error> {
+    let Principal::Person(person) = whom else {
+        return Ok(Vec::new());
+    };
+    let waits = register::queue(tx, set, person, now).await?;
+    let row = |w: register::Waiting| digest::Waiting {
+        exception: w.exception.to_string(),
+        title: w.title,
+        what: w.what,
+        due_at: w.due_at,
+    };
+    Ok(waits.into_iter().map(row).collect())
+}
+
+/// Which exceptions of a reader end within thirty days. A day on which nobody wrote digests is made up for by the next:
+/// what counts is whether one of the days lies between the last digest and this one.
+async fn ending(
+    tx: &mut Tx,
+    set: &Set,
+    (whom, last): (&Principal, DateTime<Utc>),
+    now: DateTime<Utc>,
+) -> Result<Vec<Ending>, Error> {
+    let filter = exceptions::Filter {
+        states: vec![State::Active, State::Suspended],
+        ..exceptions::Filter::default()
+    };
+    let directory = set.desk.directory();
+    let mut all = Vec::new();
+    for record in exceptions::list(tx, &filter).await? {
+        let ends_at = record.times.expires_at;
+        let days = ANNOUNCED.map(|d| ends_at - TimeDelta::days(d));
+        let over = record.state_at(now).is_over();
+        if over || days.first().is_none_or(|first| now < *first) {
+            continue;
+        }
+        let request = &record.request;
+        let team = request.beneficiary_team.iter().map(|t| format!("team:{t}"));
+        let names = [&request.requester, &request.owner, &request.backup_owner];
+        let names = names.into_iter().flatten().cloned();
+        let mut concerned = names.chain(request.monitors.iter().cloned()).chain(team);
+        if concerned.any(|name| directory.find(&name).as_ref() == Some(whom)) {
+            all.push(Ending {
+                exception: record.id.to_string(),
+                covers: request.title.clone().unwrap_or_default(),
+                ends_at,
+                is_announced_now: days.iter().any(|day| *day > last && *day <= now),
+            });
+        }
+    }
+    all.sort_by_key(|e| e.ends_at);
     Ok(all)
 }

@@ -28,6 +28,7 @@ use crate::{
         options::{AllQuiet, Options},
         templates::Templates,
     },
+    register,
     run::Set,
     store::{self, Store, Tx, outbox},
     yaml::diagnostic::Diagnostic,
@@ -63,6 +64,9 @@ pub enum Error {
     /// Our database.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The register cannot be read.
+    #[error(transparent)]
+    Register(#[from] register::Error),
     /// A channel cannot be prepared.
     #[error("channel `{0}`: {1}")]
     Channel(ChannelId, notify::error::Error),

@@ -23,6 +23,7 @@ use crate::{
     evidence::arrow,
     model::{
         control::{Param, SubjectTemplate},
+        definition::Promise,
         id::DatasetName,
         table::{ColumnDef, ColumnType, Schema},
     },
@@ -176,6 +177,25 @@ pub fn view_schema(
 pub fn datasets_of_view(source: &str, sql: &str) -> Result<Vec<DatasetName>, SqlProblem> {
     let query = parse::query(Part::View, sql)?;
     parse::datasets(Part::View, &query, Some(source))
+}
+
+/// What the named datasets promise, and what those promise that the views among them read.
+pub fn promised(
+    names: &[DatasetName],
+    all: &BTreeMap<DatasetName, Promise>,
+) -> BTreeMap<DatasetName, Promise> {
+    let mut found = BTreeMap::new();
+    let mut left = names.to_vec();
+    while let Some(name) = left.pop() {
+        let Some(promise) = all.get(&name) else {
+            continue;
+        };
+        if let Some(sql) = &promise.view {
+            left.extend(datasets_of_view(name.source.as_str(), sql).unwrap_or_default());
+        }
+        found.insert(name, promise.clone());
+    }
+    found
 }
 
 fn plan_view(

@@ -24,7 +24,9 @@ mod types;
 mod unique;
 mod why;
 
-pub use check::{Checked, OutputColumn, Parts, check, check_view, datasets_of_view, view_schema};
+pub use check::{
+    Checked, OutputColumn, Parts, check, check_view, datasets_of_view, promised, view_schema,
+};
 pub use engine::{Engine, Error, Result, inputs};
 pub use example::{ExampleError, Offer, example};
 pub use limit::{check_limit, limit};

@@ -11,10 +11,10 @@ use super::state::{Times, state_at};
 use crate::{
     choice,
     model::{
-        exception::{State, Terms},
+        exception::{Condition, State, Terms},
         id::{ControlId, ExceptionId, Sha, SubjectId},
         outcome::{Outcome, Row},
-        rules::Limits,
+        rules::{Limits, OnViolation},
     },
 };
 
@@ -235,7 +235,9 @@ fn holds(entry: &Entry, case: &Case<'_>, limit: LimitTest<'_>) -> Result<(), (Cl
             return Err((Clause::Fingerprint, why));
         }
     }
-    for condition in &terms.conditions {
+    // Where it was agreed that a violation is only told, it ends no cover.
+    let binding = |c: &&Condition| c.on_violation != OnViolation::Notify;
+    for condition in terms.conditions.iter().filter(binding) {
         let why = match entry.conditions.get(&condition.id) {
             Some(Standing::Holds) => continue,
             // Missing evidence does not storm: what held goes on for the grace.

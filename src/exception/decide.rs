@@ -12,7 +12,7 @@ use crate::{
     model::{
         exception::{State, Terms},
         id::{PersonId, Sha, TeamId},
-        rules::{Ask, ExceptionRules, Step},
+        rules::{Ask, Emergency, ExceptionRules, Step},
         span::Span,
     },
 };
@@ -250,6 +250,37 @@ pub fn eligible(
         return Err(Refusal::SameTeam);
     }
     let options = options(pending, step, &role.role)?;
+    Ok((role.clone(), options))
+}
+
+/// In which role somebody may grant a request before the chain has decided, and what.
+///
+/// # Errors
+/// The first reason against it.
+pub fn may_grant(
+    pending: &Pending<'_>,
+    who: &Approver,
+    emergency: &Emergency,
+) -> Result<(Role, Options), Refusal> {
+    let terms = pending.terms;
+    if who.person == terms.requester {
+        return Err(Refusal::IsRequester);
+    }
+    if who.person == terms.owner || terms.backup_owner.as_ref() == Some(&who.person) {
+        return Err(Refusal::IsOwner);
+    }
+    if who.team.as_ref() == Some(&terms.beneficiary_team) {
+        return Err(Refusal::IsBeneficiary);
+    }
+    let own = |r: &&Role| r.role == emergency.authority && r.on_behalf_of.is_none();
+    let role = who.roles.iter().find(own).ok_or(Refusal::NotAsked)?;
+    let authority = pending.rules.authority.get(&role.role);
+    let options = Options {
+        grants: true,
+        max_duration: authority.and_then(|a| a.max_duration),
+        max_amount: authority.and_then(|a| a.max_amount),
+        verdicts: vec![Verdict::Approve],
+    };
     Ok((role.clone(), options))
 }
 

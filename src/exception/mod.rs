@@ -5,6 +5,7 @@ pub mod complete;
 pub mod coverage;
 pub mod decide;
 pub mod facet;
+pub mod package;
 pub mod record;
 mod route;
 mod rulebook;

@@ -13,12 +13,15 @@ use super::{
     route::{Routed, Triage},
     state::{Act, Times, next, state_at},
 };
-use crate::model::{
-    exception::{State, Suspension, Terms},
-    id::{ExceptionId, Sha},
-    outcome::Row,
-    request::Request,
-    rules::{ExceptionRules, Step},
+use crate::{
+    choice,
+    model::{
+        exception::{State, Suspension, Terms},
+        id::{ExceptionId, PersonId, RunId, Sha, TeamId},
+        outcome::Row,
+        request::Request,
+        rules::{ExceptionRules, Step},
+    },
 };
 
 /// One revision of one exception.
@@ -46,8 +49,77 @@ pub struct Record {
     pub suspension: Option<Suspension>,
     /// Why it ended.
     pub end_reason: Option<String>,
-    /// How its conditions stand.
-    pub standings: BTreeMap<String, Standing>,
+    /// How its conditions stand, by name.
+    #[serde(default)]
+    pub conditions: BTreeMap<String, Checked>,
+    /// Other teams that ask for the same.
+    #[serde(default)]
+    pub joiners: Vec<Joiner>,
+    /// When somebody looked at it again.
+    #[serde(default)]
+    pub reviewed_at: Option<DateTime<Utc>>,
+    /// How it came out.
+    #[serde(default)]
+    pub closure: Option<Closure>,
+}
+
+/// How a condition stands, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// How it stands.
+    pub standing: Standing,
+    /// When it was looked at.
+    pub at: DateTime<Utc>,
+    /// The run that looked, when the machine did.
+    pub run: Option<RunId>,
+    /// Who gave their word, when a person did.
+    pub by: Option<PersonId>,
+    /// What was seen or said.
+    pub said: String,
+}
+
+/// A team that asks for the same as another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joiner {
+    /// The team.
+    pub team: TeamId,
+    /// Who asks for it.
+    pub person: PersonId,
+    /// Why they need it, too.
+    pub because: String,
+    /// Since when.
+    pub at: DateTime<Utc>,
+}
+
+choice! {
+    /// How an exception came out.
+    pub enum Outcome {
+        /// What deviated was mended.
+        Remediated = "remediated",
+        /// The policy was changed.
+        PolicyChanged = "policy_changed",
+        /// Another exception took its place.
+        Renewed = "renewed",
+        /// What it was about is gone.
+        Decommissioned = "decommissioned",
+        /// It is how it should be, and the control will say so.
+        AcceptedAsDesigned = "accepted_as_designed_change",
+        /// It never was in force.
+        NeverActive = "never_active",
+    }
+}
+
+/// What whoever closed it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closure {
+    /// Who.
+    pub by: PersonId,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// In their words.
+    pub note: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// A complete request on its way.
@@ -69,6 +141,9 @@ pub struct Frozen {
     pub steps: Vec<Step>,
     /// When the step that is open now was opened.
     pub step_since: DateTime<Utc>,
+    /// The step that took too long, when its stand-ins were asked.
+    #[serde(default)]
+    pub escalated: Option<String>,
 }
 
 impl Record {
@@ -84,7 +159,11 @@ impl Record {
     pub fn pending(&self, now: DateTime<Utc>) -> Option<Pending<'_>> {
         let frozen = self.frozen.as_ref()?;
         Some(Pending {
-            state: self.state_at(now),
+            // What was granted in an emergency is in force, and still has to be decided.
+            state: match self.state_at(now) {
+                State::Active if self.times.ratify_by.is_some() => State::PendingDecision,
+                state => state,
+            },
             terms: &frozen.terms,
             digest: frozen.digest,
             tier: &frozen.triage.tier,
@@ -103,8 +182,29 @@ impl Record {
             state: self.state,
             times: self.times,
             limits: frozen.rules.limits.clone(),
-            conditions: self.standings.clone(),
+            conditions: self
+                .conditions
+                .iter()
+                .map(|(id, checked)| (id.clone(), checked.standing.clone()))
+                .collect(),
         })
+    }
+
+    /// Whether somebody should have looked at it again by now.
+    pub fn review_due(&self) -> Option<DateTime<Utc>> {
+        let frozen = self.frozen.as_ref()?;
+        let every = [frozen.terms.review_every, frozen.routed.revalidate_every];
+        let every = every.into_iter().flatten().min()?;
+        let from = self.reviewed_at.or(self.times.activated_at)?;
+        Some(from + every.to_delta())
+    }
+
+    /// By when the open step should be taken.
+    pub fn step_due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let frozen = self.frozen.as_ref()?;
+        let step = self.pending(now)?.open()?;
+        let sla = frozen.routed.sla.unwrap_or(step.sla);
+        Some(frozen.step_since + sla.to_delta())
     }
 
     /// Moves it: the only way in which its state is written. Nothing when that may not be done where it stands.

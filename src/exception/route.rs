@@ -11,7 +11,7 @@ use crate::{
     choice,
     model::{
         outcome::Row,
-        rules::{Emergency, Route},
+        rules::{Ask, Emergency, ExceptionRules, Route, Step},
         span::Span,
     },
 };
@@ -134,7 +134,8 @@ impl Rulebook {
         let added = matching.iter().any(|(route, _)| adds(route));
         let is_lowest = rules.lowest() == Some(triage.tier.as_str());
         // A machine decides only in the lowest tier, and only when nobody else is asked.
-        let auto = !added && is_lowest && matching.iter().any(|(route, _)| route.auto);
+        let easy = !added && is_lowest && matching.iter().any(|(route, _)| route.auto);
+        let auto = easy && escalates(rules, facets).is_none();
         let kept: Vec<(&Route, TriagedBy)> = matching
             .into_iter()
             .filter(|(route, _)| !route.auto || auto)
@@ -146,9 +147,10 @@ impl Rulebook {
             .filter(|step| asked(&step.id))
             .map(|step| step.id.clone())
             .collect();
-        if steps.is_empty() && !auto {
+        if steps.is_empty() && !easy {
             steps.push(rules.no_match.clone());
         }
+        let more = one_more(rules, &mut steps, facets);
         let shortest = |all: &mut dyn Iterator<Item = Span>| all.min();
         let sorted = |mut all: Vec<String>| {
             all.sort();
@@ -176,9 +178,36 @@ impl Rulebook {
                     .collect(),
             ),
             emergency: routes().find_map(|r| r.emergency.clone()),
-            routes: kept.iter().map(|(r, by)| (r.id.clone(), *by)).collect(),
+            routes: kept
+                .iter()
+                .map(|(r, by)| (r.id.clone(), *by))
+                .chain(more.map(|why| (why.to_owned(), TriagedBy::True)))
+                .collect(),
             steps,
             auto,
         }
     }
+}
+
+/// Why a request goes one step further than its routes ask for: it was renewed before, or its team has too many.
+fn escalates(rules: &ExceptionRules, facets: &Row) -> Option<&'static str> {
+    let number = |name: &str| facets.get(name).and_then(serde_json::Value::as_u64);
+    let ceiling = rules.limits.max_active_per_team.map(u64::from);
+    if number("renewal_number").is_some_and(|n| n >= 2) {
+        return Some("renewed-before");
+    }
+    let debt = number("active_of_team").zip(ceiling);
+    debt.is_some_and(|(active, most)| active >= most)
+        .then_some("team-has-many")
+}
+
+/// Adds the next signature of the chain, when a request goes one step further; gives why.
+fn one_more(rules: &ExceptionRules, steps: &mut Vec<String>, facets: &Row) -> Option<&'static str> {
+    let why = escalates(rules, facets)?;
+    let signs = |s: &&Step| matches!(s.ask, Ask::Approve(_));
+    let after = rules.steps.iter().rposition(|s| steps.contains(&s.id));
+    let from = after.map_or(0, |n| n + 1);
+    let next = rules.steps.get(from..)?.iter().find(signs)?;
+    steps.push(next.id.clone());
+    Some(why)
 }

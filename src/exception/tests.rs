@@ -399,6 +399,7 @@ fn terms() -> Terms {
         closure_plan: None,
         renewal_of: None,
         renewals: 0,
+        original_expires_at: None,
     }
 }
 

@@ -221,6 +221,9 @@ pub struct Terms {
     pub renewal_of: Option<ExceptionId>,
     /// How often it was renewed, with this.
     pub renewals: u32,
+    /// When the first of those that it renews was to end.
+    #[serde(default)]
+    pub original_expires_at: Option<DateTime<Utc>>,
 }
 
 impl Terms {

@@ -60,6 +60,16 @@ choice! {
         NotChecked = "not_checked",
         /// Evidence is there again.
         CheckedAgain = "checked_again",
+        /// Somebody asks for an exception.
+        Requested = "requested",
+        /// A request lacks something.
+        InfoNeeded = "info_needed",
+        /// A request was decided.
+        Decided = "decided",
+        /// A condition of an exception does not hold, and the exception goes on.
+        ConditionFailed = "condition_failed",
+        /// An exception is out of force before its time.
+        Ended = "ended",
         /// Something about Tripline itself.
         Operation = "operation",
     }
@@ -79,6 +89,11 @@ impl Word {
             Self::NoLongerCovered => "No longer covered",
             Self::NotChecked => "Not checked",
             Self::CheckedAgain => "Checked again",
+            Self::Requested => "Decision wanted",
+            Self::InfoNeeded => "Information needed",
+            Self::Decided => "Decided",
+            Self::ConditionFailed => "Condition not met",
+            Self::Ended => "Out of force",
             Self::Operation => "Tripline",
         }
     }

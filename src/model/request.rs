@@ -47,6 +47,41 @@ pub struct Request {
     pub renewal_of: Option<String>,
 }
 
+impl Request {
+    /// A request that says nothing but which clause it is about.
+    pub fn empty(provision: ProvisionRef) -> Self {
+        Self {
+            title: None,
+            kind: Kind::Waiver,
+            category: None,
+            provision,
+            controls: Vec::new(),
+            requester: None,
+            owner: None,
+            backup_owner: None,
+            beneficiary_team: None,
+            monitors: Vec::new(),
+            business_purpose: None,
+            impact_if_denied: None,
+            reason_code: None,
+            alternatives: None,
+            risk_introduced: None,
+            risk: None,
+            facets: BTreeMap::new(),
+            subjects: Vec::new(),
+            selector: None,
+            limit: None,
+            not_before: None,
+            expires_at: None,
+            review_every: None,
+            conditions: Vec::new(),
+            evidence: Vec::new(),
+            closure_plan: None,
+            renewal_of: None,
+        }
+    }
+}
+
 /// A condition as it is asked for: one of the policy's mitigations, or one of its own.
 #[expect(
     missing_docs,

@@ -30,7 +30,7 @@ pub fn letter(bundle: &Bundle, site: &Site, templates: &Templates) -> Result<Let
         .entries
         .iter()
         .all(|e| e.item.word != Word::New && e.item.word != Word::NotChecked);
-    let prefix = if again && bundle.kind() != Kind::Operation {
+    let prefix = if again && !matches!(bundle.kind(), Kind::Operation | Kind::Exception) {
         "Re: "
     } else {
         ""
@@ -174,7 +174,9 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
         .since
         .filter(|_| good)
         .map(|at| format!("{}, from {}", text::length(now - at), text::instant(at)));
-    let severity = (entry.item.kind != Kind::Operation).then(|| facts.severity.to_string());
+    let of_exception = entry.item.kind == Kind::Exception;
+    let graded = entry.item.kind != Kind::Operation && !of_exception;
+    let severity = graded.then(|| facts.severity.to_string());
     let rows = [
         (
             "Subject",
@@ -183,6 +185,7 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
                 .clone()
                 .filter(|_| entry.item.kind == Kind::Finding),
         ),
+        ("Exception", facts.subject.clone().filter(|_| of_exception)),
         ("Environment", facts.environment.clone()),
         ("Owner", facts.owner.clone()),
         (
@@ -204,7 +207,10 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
                 .filter(|f| Some(*f) != facts.since)
                 .map(since),
         ),
-        ("Confirmed", Some(text::instant(now))),
+        (
+            if of_exception { "Since" } else { "Confirmed" },
+            Some(text::instant(now)),
+        ),
         ("Due", facts.due_at.filter(|_| !good).map(since)),
         ("Finding", facts.finding.clone()),
     ];
@@ -249,7 +255,22 @@ fn actions(bundle: &Bundle, site: &Site) -> Value {
             format!("tripline connector test {source}")
         ]));
     }
-    if let (1, Some(command)) = (bundle.count(), command(facts)) {
+    if bundle.kind() == Kind::Exception {
+        let about = facts.subject.as_deref().unwrap_or_default();
+        let (say, what) = match first.item.word {
+            Word::Requested => (
+                "See everything that there is to know, and decide",
+                "package",
+            ),
+            _ => ("See how it stands", "show"),
+        };
+        let link = site.under(&["exceptions", about]);
+        actions.push(json!([
+            say,
+            link,
+            format!("tripline exception {what} {about}")
+        ]));
+    } else if let (1, Some(command)) = (bundle.count(), command(facts)) {
         let link = facts.finding.as_deref().and_then(|f| site.link(f));
         actions.push(json!([
             if bundle.is_bad() {
@@ -287,7 +308,12 @@ pub(super) fn label(word: Option<Word>, kind: Kind, severity: Severity) -> Strin
 pub(super) fn tone(word: Option<Word>, severity: Severity) -> &'static str {
     match (word, severity) {
         (Some(Word::Resolved | Word::CheckedAgain), _) => "good",
-        (Some(Word::Retired | Word::Covered | Word::Operation), _) => "calm",
+        (
+            Some(
+                Word::Retired | Word::Covered | Word::Operation | Word::Decided | Word::InfoNeeded,
+            ),
+            _,
+        ) => "calm",
         (Some(Word::NotChecked | Word::Flapping), _) | (_, Severity::Low | Severity::Medium) => {
             "warn"
         }

@@ -206,6 +206,10 @@ impl Bundle {
                 "[NOT CHECKED] Source {}",
                 facts.source.as_deref().unwrap_or("unknown")
             ),
+            Kind::Exception => {
+                let about = facts.subject.as_deref().unwrap_or_default();
+                format!("[EXCEPTION] {about}: {}", text::clip(&facts.title, 120))
+            }
             Kind::Operation => format!("[TRIPLINE] {}", text::clip(&facts.title, 120)),
             _ => {
                 let place = facts
@@ -243,6 +247,10 @@ impl Bundle {
         };
         if let (Some(finding), 1) = (&first.item.finding, self.count()) {
             return vec![format!("finding.{}", short(&finding.to_string()))];
+        }
+        if first.item.kind == Kind::Exception {
+            let about = first.facts.subject.as_deref().unwrap_or_default();
+            return vec![format!("exception.{}", short(about))];
         }
         let owner = first.facts.owner.as_deref().unwrap_or_default();
         vec![format!(

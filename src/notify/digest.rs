@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
+pub use super::duties::{Ending, Waiting};
 use super::{
     alert::{label, tone},
     bundle::{Entry, Site, is_good},
@@ -74,19 +75,6 @@ pub struct Unchecked {
     pub last_good: Option<DateTime<Utc>>,
 }
 
-/// An exception of the reader that ends soon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// Its id.
-    pub exception: String,
-    /// What it covers.
-    pub covers: String,
-    /// When it ends.
-    pub ends_at: DateTime<Utc>,
-    /// Whether this is one of the days on which its end is announced.
-    pub is_announced_now: bool,
-}
-
 /// Everything that a digest is made of.
 #[derive(Debug, Clone)]
 pub struct Material {
@@ -104,6 +92,8 @@ pub struct Material {
     pub open: Vec<Open>,
     /// What is not checked of what the reader owns.
     pub unchecked: Vec<Unchecked>,
+    /// What waits for the reader.
+    pub waiting: Vec<Waiting>,
     /// Which of the reader's exceptions end soon.
     pub ending: Vec<Ending>,
     /// The newest signed checkpoint of the audit log.
@@ -121,6 +111,8 @@ choice! {
         BecameOverdue = "became_overdue",
         /// Something is overdue for another week.
         StillOverdue = "still_overdue",
+        /// Something waits for the reader, and is due.
+        Waiting = "waiting",
         /// An exception ends soon.
         ExceptionEnds = "exception_ends",
         /// Nothing happened for four weeks, and the reader wants to hear that.
@@ -185,6 +177,9 @@ impl Material {
         if !self.entries.is_empty() || began {
             return Occasion::Changed;
         }
+        if self.waiting.iter().any(|w| self.is_pressing(w)) {
+            return Occasion::Waiting;
+        }
         if self.ending.iter().any(|e| e.is_announced_now) {
             return Occasion::ExceptionEnds;
         }
@@ -196,6 +191,13 @@ impl Material {
         } else {
             Occasion::NothingToSay
         }
+    }
+
+    /// Whether something that waits became due since the last digest, or is due within a day.
+    fn is_pressing(&self, waiting: &Waiting) -> bool {
+        waiting
+            .due_at
+            .is_some_and(|due| due > self.since() && due <= self.now() + TimeDelta::days(1))
     }
 
     /// `2 new · 1 resolved · 7 still open (oldest 41 d) · 1 not checked · 2 exceptions end within 14 d`.
@@ -354,9 +356,14 @@ impl Material {
                 ("New", entries(&|e| of_findings(e) && !is_good(e.item.word))),
             );
             sections.push((
-                "Exceptions ending",
-                self.ending.iter().map(|e| self.ending_row(e)).collect(),
+                "Waits for you",
+                self.waiting.iter().map(|w| w.row(self.now())).collect(),
             ));
+            sections.push((
+                "Exceptions ending",
+                self.ending.iter().map(|e| e.row(self.now())).collect(),
+            ));
+            sections.push(("Exceptions", entries(&|e| e.item.kind == Kind::Exception)));
             sections.push((
                 "Resolved",
                 entries(&|e| of_findings(e) && is_good(e.item.word)),
@@ -391,16 +398,6 @@ impl Material {
             ),
             "command": link.is_none().then(|| format!("tripline explain {}", open.finding)),
             "link": link,
-        })
-    }
-
-    fn ending_row(&self, ending: &Ending) -> Value {
-        let left = text::length(ending.ends_at - self.now());
-        json!({
-            "label": "ENDS SOON",
-            "tone": "warn",
-            "sentence": format!("{} covers {}", ending.exception, ending.covers),
-            "line": format!("ends {}, in {left}", text::day(ending.ends_at.date_naive())),
         })
     }
 }

@@ -5,6 +5,7 @@ pub mod alertmanager;
 pub mod bundle;
 pub mod channel;
 pub mod digest;
+mod duties;
 pub mod email;
 pub mod error;
 pub mod facts;

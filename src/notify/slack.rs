@@ -66,6 +66,10 @@ fn tag(bundle: &Bundle) -> String {
     let severity = bundle.severity().as_str().to_uppercase();
     match (bundle.kind(), bundle.word()) {
         (Kind::Operation, _) => "[TRIPLINE]".to_owned(),
+        (Kind::Exception, word) => {
+            let word = word.map_or_else(String::new, |w| format!(" {}", w.title()));
+            format!("[EXCEPTION]{word}")
+        }
         (_, Some(word)) if is_good(word) => format!("[{}]", word.title().to_uppercase()),
         (Kind::Gap, _) => "[NOT CHECKED]".to_owned(),
         (_, Some(word)) => format!("[{severity}] {}", word.title()),

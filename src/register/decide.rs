@@ -1,48 +1,142 @@
-//! Decisions and endings, by people whose token says who they are.
+//! Decisions, by people whose token says who they are, bound to what was put before them.
 
-use super::{Error, freeze};
+use chrono::{DateTime, Utc};
+
+use super::{
+    Error,
+    activate::activate,
+    freeze::{self, Seen},
+};
 use crate::{
-    act::{self, Actor, moved},
+    act::{Actor, moved},
     exception::{
-        decide::{self, Approver, Consequence, Refusal, Role, Wish},
-        record::Record,
+        decide::{self, Approver, Consequence, Pending, Refusal, Role, Verdict, Wish},
+        package::Package,
+        record::{Frozen, Record},
         state::Act,
     },
     model::{
         exception::State,
-        id::{ExceptionId, PersonId, TeamId},
+        id::{ExceptionId, PersonId, Sha, TeamId},
         rules::Ask,
     },
     run::{Context, Set},
-    store::exceptions,
+    store::{Tx, delegations, exceptions, packages},
 };
 
-/// Somebody as an approver: their name, team and roles as they are now.
-fn approver(set: &Set, person: &PersonId) -> Result<Approver, Error> {
-    let known = set.catalog.directory.person(person);
+/// Somebody as an approver: their name, team and roles as they are now, and the roles that others let them act in.
+pub(super) async fn approver(
+    tx: &mut Tx,
+    set: &Set,
+    person: &PersonId,
+    now: DateTime<Utc>,
+) -> Result<Approver, Error> {
+    let directory = &set.catalog.directory;
+    let known = directory.person(person);
     let known = known
         .ok_or_else(|| Error::refused("person_left", format!("`{person}` is not in `people`")))?;
+    let own = known.roles.iter().map(|role| Role {
+        role: role.clone(),
+        on_behalf_of: None,
+    });
+    let mut roles: Vec<Role> = own.collect();
+    for lent in delegations::to(tx, person, now).await? {
+        // Nobody lends what they do not have any more.
+        let has = directory.person(&lent.person);
+        if has.is_some_and(|p| p.roles.contains(&lent.role)) {
+            roles.push(Role {
+                role: lent.role,
+                on_behalf_of: Some(lent.person),
+            });
+        }
+    }
     Ok(Approver {
         person: person.clone(),
         name: known.name.clone(),
         team: known.team.as_ref().map(|t| TeamId::new(&t.value)),
-        roles: known
-            .roles
-            .iter()
-            .map(|role| Role {
-                role: role.clone(),
-                on_behalf_of: None,
-            })
-            .collect(),
+        roles,
     })
 }
 
-async fn load(tx: &mut crate::store::Tx, id: &ExceptionId) -> Result<Record, Error> {
+pub(super) async fn load(tx: &mut Tx, id: &ExceptionId) -> Result<Record, Error> {
     let found = exceptions::get(tx, id).await?;
     found.ok_or_else(|| Error::Nothing(id.to_string()))
 }
 
-/// Decides the open step of a request.
+/// Whether the open step took too long, so that its stand-ins may take it, or nobody else may.
+pub(super) fn escalated(record: &Record, now: DateTime<Utc>) -> bool {
+    let late = record.step_due(now).is_some_and(|due| now >= due);
+    let asked = record.frozen.as_ref().and_then(|f| f.escalated.as_ref());
+    let open = record.pending(now).and_then(|p| p.open());
+    late || asked.is_some() && asked == open.map(|s| &s.id)
+}
+
+/// A suspended exception as the last step decides it again: that step alone.
+pub(super) fn again(frozen: &Frozen) -> Option<Pending<'_>> {
+    let last = frozen
+        .steps
+        .iter()
+        .rposition(|s| matches!(s.ask, Ask::Approve(_)))?;
+    Some(Pending {
+        state: State::PendingDecision,
+        terms: &frozen.terms,
+        digest: frozen.digest,
+        tier: &frozen.triage.tier,
+        steps: frozen.steps.get(last..=last)?,
+        decisions: &[],
+        rules: &frozen.rules,
+    })
+}
+
+/// Whether the policy is what it was when a request was frozen.
+fn same_policy(set: &Set, frozen: &Frozen) -> bool {
+    let policy = set.catalog.policies.get(&frozen.terms.provision.policy);
+    policy.is_some_and(|p| {
+        let rules = p.exceptions.as_deref();
+        rules.is_some_and(|rules| freeze::pinned(p, rules) == frozen.terms.policy)
+    })
+}
+
+/// What somebody says of an exception, bound to what they saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// What.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Option<String>,
+    /// An earlier end.
+    pub ends: Option<DateTime<Utc>>,
+    /// The digest of the package that was put before them, or enough of it.
+    pub package: String,
+}
+
+/// The package that somebody names, if it was put before them.
+async fn seen(
+    tx: &mut Tx,
+    by: &PersonId,
+    id: &ExceptionId,
+    named: &str,
+) -> Result<(Sha, Package), Error> {
+    let unknown = || {
+        let say = format!(
+            "nothing with the digest `{named}` was put before you; `tripline exception package {id}` shows what is to be \
+             decided, and its digest"
+        );
+        Error::refused("unknown_package", say)
+    };
+    if named.len() < 8 {
+        return Err(unknown());
+    }
+    let all = packages::of(tx, id).await?;
+    let found = all
+        .into_iter()
+        .rfind(|(digest, p)| p.person == *by && digest.to_string().starts_with(named));
+    let (digest, kept) = found.ok_or_else(unknown)?;
+    let package = serde_json::from_value(kept.body).map_err(|_| unknown())?;
+    Ok((digest, package))
+}
+
+/// Decides the open step of a request, ratifies what was granted in an emergency, or lets a suspended exception go on.
 ///
 /// # Errors
 /// The named reason why they may not.
@@ -51,65 +145,216 @@ pub async fn decide(
     set: &Set,
     by: &PersonId,
     id: &ExceptionId,
-    wish: Wish,
+    word: Word,
 ) -> Result<Record, Error> {
     let now = cx.clock.now();
-    let who = approver(set, by)?;
+    let who = approver(&mut cx.store.read().await?, set, by, now).await?;
+    let state = load(&mut cx.store.begin().await?, id).await?.state_at(now);
+    if state == State::Suspended {
+        return revalidate(cx, set, &who, id, word).await;
+    }
     let mut tx = cx.store.begin().await?;
     let mut record = load(&mut tx, id).await?;
     let frozen = record.frozen.as_ref().ok_or(Refusal::NotPending)?;
-    let policy = set.catalog.policies.get(&frozen.terms.provision.policy);
-    let same = policy.is_some_and(|p| {
-        let rules = p.exceptions.as_deref();
-        rules.is_some_and(|rules| freeze::pinned(p, rules) == frozen.terms.policy)
-    });
-    if !same {
+    if !same_policy(set, frozen) {
         return Err(Refusal::StalePolicy.into());
     }
+    let (digest, package) = seen(&mut tx, by, id, &word.package).await?;
+    let escalated = escalated(&record, now);
     let pending = record.pending(now).ok_or(Refusal::NotPending)?;
-    let open = pending.open().cloned();
-    let window = frozen.routed.sla.or(open.as_ref().map(|s| s.sla));
-    let escalated = window.is_some_and(|sla| now - frozen.step_since >= sla.to_delta());
+    let wish = Wish {
+        verdict: word.verdict,
+        reason: word.reason,
+        ends: word.ends,
+        terms: package.terms_digest,
+        package: Some(digest),
+    };
     let (decision, consequence) = decide::decide(&pending, &who, wish, (escalated, now))?;
     let reason = decision.reason.clone();
     let ends = decision.ends;
     record.decisions.push(decision);
+    let granted = record.state == State::Active;
     let person = Actor::Person(by);
     let why = reason.as_deref();
-    match consequence {
-        Consequence::Denied => moved(&mut tx, &mut record, (Act::Deny, person), why, now).await?,
-        Consequence::SentBack => {
+    match (consequence, granted) {
+        (Consequence::Denied, false) => {
+            moved(&mut tx, &mut record, (Act::Deny, person), why, now).await?;
+        }
+        (Consequence::SentBack, false) => {
             moved(&mut tx, &mut record, (Act::SendBack, person), why, now).await?;
         }
-        Consequence::GoesOn => go_on(&mut tx, &mut record, person, now).await?,
-        Consequence::Approved => {
-            if let Some(ends) = ends {
-                record.times.expires_at = record.times.expires_at.min(ends);
-            }
-            moved(&mut tx, &mut record, (Act::Approve, person), why, now).await?;
-            if now >= record.times.not_before {
-                moved(
-                    &mut tx,
-                    &mut record,
-                    (Act::Activate, Actor::Machine),
-                    None,
-                    now,
-                )
-                .await?;
-            }
+        // What was granted in an emergency and is not ratified is unwound.
+        (Consequence::Denied | Consequence::SentBack, true) => {
+            moved(&mut tx, &mut record, (Act::Revoke, person), why, now).await?;
+            record.end_reason.clone_from(&reason);
+        }
+        (Consequence::GoesOn, _) => go_on(&mut tx, &mut record, person, now).await?,
+        (Consequence::Approved, granted) => {
+            let asked = record.frozen.as_ref().map(|f| f.terms.expires_at);
+            let end = [asked, ends].into_iter().flatten().min();
+            record.times.expires_at = end.unwrap_or(record.times.expires_at);
+            record.times.ratify_by = None;
+            let act = if granted { Act::Ratify } else { Act::Approve };
+            moved(&mut tx, &mut record, (act, person), why, now).await?;
         }
     }
     exceptions::update(&mut tx, &mut record, now).await?;
     tx.commit().await?;
-    Ok(record)
+    if record.state == State::Approved {
+        activate(cx, set, record, now).await?;
+    }
+    load(&mut cx.store.begin().await?, id).await
+}
+
+/// Lets a suspended exception go on, as it is now: a new revision with everything pinned anew, decided by whoever may
+/// take the last step.
+async fn revalidate(
+    cx: &Context,
+    set: &Set,
+    who: &Approver,
+    id: &ExceptionId,
+    word: Word,
+) -> Result<Record, Error> {
+    let now = cx.clock.now();
+    let before = load(&mut cx.store.begin().await?, id).await?;
+    let evidence = Seen::of(cx, set, &before.request).await?;
+    let mut tx = cx.store.begin().await?;
+    let mut record = load(&mut tx, id).await?;
+    if record.version != before.version {
+        return Err(Refusal::StaleTerms.into());
+    }
+    let (digest, package) = seen(&mut tx, &who.person, id, &word.package).await?;
+    let frozen = super::context::proposed(set, &record, &evidence, now)?;
+    let pending = again(&frozen).ok_or(Refusal::NotPending)?;
+    let wish = Wish {
+        verdict: word.verdict,
+        reason: word.reason,
+        ends: word.ends,
+        terms: package.terms_digest,
+        package: Some(digest),
+    };
+    let (decision, _) = decide::decide(&pending, who, wish, (false, now))?;
+    let person = Actor::Person(&who.person);
+    let why = decision.reason.clone();
+    let verdict = decision.verdict;
+    if verdict != Verdict::Approve {
+        record.decisions.push(decision);
+        moved(
+            &mut tx,
+            &mut record,
+            (Act::Revoke, person),
+            why.as_deref(),
+            now,
+        )
+        .await?;
+        record.end_reason = why;
+        exceptions::update(&mut tx, &mut record, now).await?;
+        tx.commit().await?;
+        return Ok(record);
+    }
+    record.revision += 1;
+    record.version = 1;
+    record.times.expires_at = record
+        .times
+        .expires_at
+        .min(decision.ends.unwrap_or(record.times.expires_at));
+    record.frozen = Some(frozen);
+    record.decisions = vec![decision];
+    record.conditions.clear();
+    record.reviewed_at = Some(now);
+    moved(
+        &mut tx,
+        &mut record,
+        (Act::Restore, person),
+        why.as_deref(),
+        now,
+    )
+    .await?;
+    exceptions::insert(&mut tx, &record, now).await?;
+    tx.commit().await?;
+    super::condition::of_one(cx, set, record, now).await?;
+    load(&mut cx.store.begin().await?, id).await
+}
+
+/// Puts a request into force before the chain has decided: in an emergency, by one authority, for a short time. The chain
+/// goes on, and if it has not signed in time, the grant is unwound.
+///
+/// # Errors
+/// The named reason why they may not.
+pub async fn grant(
+    cx: &Context,
+    set: &Set,
+    by: &PersonId,
+    id: &ExceptionId,
+    reason: &str,
+) -> Result<Record, Error> {
+    let now = cx.clock.now();
+    let who = approver(&mut cx.store.read().await?, set, by, now).await?;
+    let mut tx = cx.store.begin().await?;
+    let mut record = load(&mut tx, id).await?;
+    let pending = record.pending(now).ok_or(Refusal::NotPending)?;
+    if pending.state != State::PendingDecision || record.state != State::PendingDecision {
+        return Err(Refusal::NotPending.into());
+    }
+    let frozen = record.frozen.as_ref().ok_or(Refusal::NotPending)?;
+    if !same_policy(set, frozen) {
+        return Err(Refusal::StalePolicy.into());
+    }
+    let Some(emergency) = frozen.routed.emergency.clone() else {
+        let say = format!(
+            "no route of {id} permits a grant before the decision ({})",
+            frozen.routed.names().join(", ")
+        );
+        return Err(Error::refused("no_emergency", say));
+    };
+    if reason.trim().is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    let (role, options) = decide::may_grant(&pending, &who, &emergency)?;
+    let ttl = [Some(emergency.ttl), options.max_duration]
+        .into_iter()
+        .flatten()
+        .min();
+    let end = now + ttl.unwrap_or(emergency.ttl).to_delta();
+    let decision = decide::Decision {
+        step: "emergency".to_owned(),
+        approver: who.person.clone(),
+        name: who.name.clone(),
+        team: who.team.clone(),
+        role,
+        options,
+        verdict: Verdict::Approve,
+        reason: Some(reason.trim().to_owned()),
+        ends: Some(end),
+        terms: frozen.digest,
+        package: None,
+        at: now,
+    };
+    record.decisions.push(decision);
+    record.times.not_before = record.times.not_before.min(now);
+    record.times.expires_at = record.times.expires_at.min(end);
+    record.times.ratify_by = Some(now + emergency.ratify_within.to_delta());
+    let person = Actor::Person(by);
+    moved(
+        &mut tx,
+        &mut record,
+        (Act::Grant, person),
+        Some(reason),
+        now,
+    )
+    .await?;
+    exceptions::update(&mut tx, &mut record, now).await?;
+    tx.commit().await?;
+    super::condition::of_one(cx, set, record, now).await?;
+    load(&mut cx.store.begin().await?, id).await
 }
 
 /// A signature or an opinion that is not the last: the next step may open.
 async fn go_on(
-    tx: &mut crate::store::Tx,
+    tx: &mut Tx,
     record: &mut Record,
     person: Actor<'_>,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let last = record.decisions.last().map(|d| d.step.clone());
     let open = record.pending(now).and_then(|p| p.open().cloned());
@@ -119,88 +364,11 @@ async fn go_on(
     let asks = open.is_some_and(|step| matches!(step.ask, Ask::Approve(_)));
     if record.state == State::InAssessment && asks {
         moved(tx, record, (Act::Ask, person), None, now).await?;
-    } else if record.state == State::PendingDecision {
+    } else {
         moved(tx, record, (Act::Sign, person), None, now).await?;
     }
     if let Some(frozen) = record.frozen.as_mut().filter(|_| opens) {
         frozen.step_since = now;
     }
     Ok(())
-}
-
-/// Takes a request back, ends an exception before its time, suspends or restores it, or closes it. `act` is one of
-/// these.
-///
-/// # Errors
-/// The named reason why they may not.
-pub async fn end(
-    cx: &Context,
-    set: &Set,
-    by: &PersonId,
-    (id, act): (&ExceptionId, Act),
-    reason: &str,
-) -> Result<Record, Error> {
-    let now = cx.clock.now();
-    if reason.trim().is_empty() {
-        return Err(Error::refused(
-            "no_reason",
-            "say why: others will want to know",
-        ));
-    }
-    let who = approver(set, by)?;
-    let mut tx = cx.store.begin().await?;
-    let mut record = load(&mut tx, id).await?;
-    may_end(&record, &who, act)?;
-    // What time alone has ended cannot be ended again.
-    if record.state_at(now) != record.state {
-        return Err(act::Error::not_now(&record, act, now).into());
-    }
-    moved(
-        &mut tx,
-        &mut record,
-        (act, Actor::Person(by)),
-        Some(reason),
-        now,
-    )
-    .await?;
-    record.end_reason = Some(reason.to_owned());
-    exceptions::update(&mut tx, &mut record, now).await?;
-    tx.commit().await?;
-    Ok(record)
-}
-
-/// Whoever asks or answers for it may take it back or end it; so may whoever signed its last step. Closing is for those
-/// who lead the policy.
-fn may_end(record: &Record, who: &Approver, act: Act) -> Result<(), Error> {
-    let Some(frozen) = &record.frozen else {
-        let own = record.request.requester.as_deref() == Some(who.person.as_str());
-        return if own {
-            Ok(())
-        } else {
-            Err(Error::refused(
-                "not_yours",
-                "only who asked may take it back",
-            ))
-        };
-    };
-    let terms = &frozen.terms;
-    let own = who.person == terms.requester || who.person == terms.owner;
-    let signed = record
-        .decisions
-        .iter()
-        .any(|d| d.approver == who.person && d.options.grants);
-    let is = |role: &str| who.roles.iter().any(|r| r.role == role);
-    let may = match act {
-        Act::Withdraw => own,
-        Act::Revoke | Act::Suspend => own || signed || is("policy-lead"),
-        Act::Restore => signed,
-        Act::Close => is("policy-lead") && !own,
-        _ => false,
-    };
-    if may {
-        Ok(())
-    } else {
-        let say = format!("{} may not `{act}` {}", who.person, record.id);
-        Err(Error::refused("not_yours", say))
-    }
 }

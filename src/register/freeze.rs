@@ -16,20 +16,32 @@ use crate::{
         control::{Control, Param},
         exception::{Attachment, Condition, ExceptedControl, ExceptedSubject, Pinned, Risk, Terms},
         id::{ControlId, PersonId, SubjectId, TeamId},
-        outcome::{Evaluation, Row},
+        outcome::{Evaluation, Observed, Row},
         people::{Directory, Principal},
         policy::{Policy, Severity},
         request::{self, Request},
         rules::{Check, ExceptionRules, OnViolation, ParamType},
+        run::Run,
         span::Span,
     },
     run::{Context, Set, rehearse},
 };
 
+/// What the register knows of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    /// How many exceptions of its team are in force.
+    pub(super) active_of_team: u64,
+    /// How often it was renewed, with this.
+    pub(super) renewals: u32,
+    /// When the first of those that it renews was to end.
+    pub(super) original: Option<DateTime<Utc>>,
+}
+
 /// What evidence says of the subjects of a request, now.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    controls: BTreeMap<ControlId, (Arc<Control>, Evaluation)>,
+    controls: BTreeMap<ControlId, (Arc<Control>, Run, Evaluation)>,
 }
 
 impl Seen {
@@ -46,7 +58,7 @@ impl Seen {
             if let Some(control) = set.catalog.control(&id) {
                 let decided = rehearse(cx, set, control, &subjects).await?;
                 seen.controls
-                    .insert(id, (Arc::clone(control), decided.evaluation));
+                    .insert(id, (Arc::clone(control), decided.run, decided.evaluation));
             }
         }
         Ok(seen)
@@ -54,17 +66,28 @@ impl Seen {
 
     /// Whether a control sees a subject; nothing when it could not look.
     pub(super) fn sees(&self, control: &ControlId, subject: &SubjectId) -> Option<bool> {
-        let (_, evaluation) = self.controls.get(control)?;
+        let (_, _, evaluation) = self.controls.get(control)?;
         if evaluation.not_checked.is_some() {
             return None;
         }
         Some(evaluation.observed.iter().any(|o| o.subject == *subject))
     }
 
-    fn observed(&self) -> impl Iterator<Item = (&Arc<Control>, &crate::model::outcome::Observed)> {
+    /// What a control says of a subject now.
+    pub(super) fn observed_of(
+        &self,
+        control: &ControlId,
+        subject: &SubjectId,
+    ) -> Option<&Observed> {
+        let (_, _, evaluation) = self.controls.get(control)?;
+        evaluation.observed.iter().find(|o| o.subject == *subject)
+    }
+
+    /// Everything that its controls say of subjects that fail, are asked for, or are known.
+    pub(super) fn observed(&self) -> impl Iterator<Item = (&Arc<Control>, &Run, &Observed)> {
         self.controls
             .values()
-            .flat_map(|(control, e)| e.observed.iter().map(move |o| (control, o)))
+            .flat_map(|(control, run, e)| e.observed.iter().map(move |o| (control, run, o)))
     }
 }
 
@@ -74,7 +97,7 @@ pub(super) fn terms(
     (policy, rules): (&Policy, &ExceptionRules),
     directory: &Directory,
     seen: &Seen,
-    now: DateTime<Utc>,
+    (known, now): (&Known, DateTime<Utc>),
 ) -> Result<Terms, Error> {
     let missing = |field: &str| Error::refused("missing", format!("`{field}` is missing"));
     let person = |field: &str, name: &Option<String>| -> Result<PersonId, Error> {
@@ -89,7 +112,7 @@ pub(super) fn terms(
     let asked: BTreeSet<&str> = request.subjects.iter().map(String::as_str).collect();
     let mut facts = BTreeMap::new();
     let mut subjects = Vec::new();
-    for (control, observed) in seen.observed() {
+    for (control, _, observed) in seen.observed() {
         if !asked.contains(observed.subject.as_str()) {
             continue;
         }
@@ -100,11 +123,7 @@ pub(super) fn terms(
             fingerprint: fingerprint(&observed.fingerprint),
         });
     }
-    let natives: Vec<String> = request
-        .subjects
-        .iter()
-        .filter_map(|s| s.splitn(3, '/').nth(2).map(str::to_owned))
-        .collect();
+    let natives = natives(request);
     Ok(Terms {
         title: text("title", &request.title)?,
         kind: request.kind,
@@ -114,7 +133,7 @@ pub(super) fn terms(
         controls: seen
             .controls
             .values()
-            .map(|(control, _)| ExceptedControl {
+            .map(|(control, ..)| ExceptedControl {
                 control: control.id.clone(),
                 definition: control.definition,
             })
@@ -162,8 +181,37 @@ pub(super) fn terms(
             .collect::<Result<_, Error>>()?,
         closure_plan: request.closure_plan.clone(),
         renewal_of: request.renewal_of.as_deref().map(Into::into),
-        renewals: 0,
+        renewals: known.renewals,
+        original_expires_at: known.original,
     })
+}
+
+/// The native ids of the subjects of a request: `$subjects` in the SQL of its conditions.
+pub(super) fn natives(request: &Request) -> Vec<String> {
+    let native = |s: &String| s.splitn(3, '/').nth(2).map(str::to_owned);
+    request.subjects.iter().filter_map(native).collect()
+}
+
+/// The same terms with what is pinned pinned anew: the policy, what judges in each control, and what the subjects are
+/// like now.
+pub(super) fn again(
+    terms: &Terms,
+    (policy, rules): (&Policy, &ExceptionRules),
+    seen: &Seen,
+) -> Terms {
+    let mut terms = terms.clone();
+    terms.policy = pinned(policy, rules);
+    for one in &mut terms.controls {
+        if let Some((control, ..)) = seen.controls.get(&one.control) {
+            one.definition = control.definition;
+        }
+    }
+    for one in &mut terms.subjects {
+        if let Some(now) = seen.observed_of(&one.control, &one.subject) {
+            one.fingerprint = fingerprint(&now.fingerprint);
+        }
+    }
+    terms
 }
 
 /// The policy as it is now.
@@ -176,7 +224,7 @@ pub(super) fn pinned(policy: &Policy, rules: &ExceptionRules) -> Pinned {
     }
 }
 
-fn condition(
+pub(super) fn condition(
     asked: &request::Condition,
     rules: &ExceptionRules,
     natives: &[String],
@@ -249,10 +297,18 @@ fn literal(ty: ParamType, value: &Value) -> Option<Param> {
 
 /// Everything that is known of a request for triage: what the requester says, and what evidence and the machine know,
 /// which nobody can override.
-pub(super) fn facets(
+pub(super) fn facets(request: &Request, seen: &Seen, known: &Known, now: DateTime<Utc>) -> Row {
+    let asked: BTreeSet<&str> = request.subjects.iter().map(String::as_str).collect();
+    let observed = seen.observed().map(|(_, _, o)| o);
+    let observed = observed.filter(|o| asked.contains(o.subject.as_str()));
+    facets_of(request, observed, known, now)
+}
+
+/// The same of what was observed of its subjects.
+pub(super) fn facets_of<'o>(
     request: &Request,
-    seen: &Seen,
-    active_of_team: u64,
+    observed: impl Iterator<Item = &'o Observed>,
+    known: &Known,
     now: DateTime<Utc>,
 ) -> Row {
     let mut row: Row = facet::FACETS
@@ -263,16 +319,10 @@ pub(super) fn facets(
         row.insert(name.clone(), value.clone());
     }
     let asked: BTreeSet<&str> = request.subjects.iter().map(String::as_str).collect();
-    let observed: Vec<_> = seen
-        .observed()
-        .filter(|(_, o)| asked.contains(o.subject.as_str()))
-        .collect();
-    let severity: Option<Severity> = observed.iter().map(|(_, o)| o.severity).max();
+    let observed: Vec<&Observed> = observed.collect();
+    let severity: Option<Severity> = observed.iter().map(|o| o.severity).max();
     let fact = |name: &str| {
-        let values: BTreeSet<&String> = observed
-            .iter()
-            .filter_map(|(_, o)| o.facts.get(name))
-            .collect();
+        let values: BTreeSet<&String> = observed.iter().filter_map(|o| o.facts.get(name)).collect();
         // Several environments: the one that matters most.
         values
             .iter()
@@ -300,8 +350,8 @@ pub(super) fn facets(
         ("severity", json!(severity)),
         ("subject_count", json!(asked.len())),
         ("requested_days", json!(days)),
-        ("renewal_number", json!(0)),
-        ("active_of_team", json!(active_of_team)),
+        ("renewal_number", json!(known.renewals)),
+        ("active_of_team", json!(known.active_of_team)),
         ("confidence", json!(confidence)),
     ] {
         row.insert(name.to_owned(), value);

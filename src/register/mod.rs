@@ -1,16 +1,29 @@
 //! The exception line: load, decide, record. What decides is pure and stands in `exception`; here it meets the store,
 //! evidence and the log, and each act is one transaction with the leaf that proves it.
 
+mod activate;
+mod condition;
+mod context;
 mod decide;
+mod end;
 mod freeze;
 mod identity;
+mod queue;
 mod submit;
 mod sweep;
+mod tell;
+mod verdict;
 
-pub use decide::{decide, end};
+pub use condition::attest;
+pub use context::package;
+pub use decide::{Word, decide, grant};
+pub use end::{close, end, join};
 pub use identity::{Identity, issue, who};
+pub use queue::{Waiting, queue};
 pub use submit::{Submitted, preview, submit};
 pub use sweep::sweep;
+pub use tell::tell;
+pub use verdict::{Against, Answer, Verdict, verdict};
 
 use crate::{act, exception::decide::Refusal, run, store};
 
@@ -63,6 +76,9 @@ impl From<act::Error> for Error {
         match error {
             act::Error::Store(error) => Self::Store(error),
             not_now @ act::Error::NotNow { .. } => Self::refused("not_now", not_now.to_string()),
+            back @ act::Error::ClockSetBack { .. } => {
+                Self::refused("clock_set_back", back.to_string())
+            }
         }
     }
 }

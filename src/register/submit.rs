@@ -7,10 +7,14 @@ use chrono::{DateTime, Datelike as _, Utc};
 
 use super::{
     Error,
-    freeze::{self, Seen},
+    activate::activate,
+    condition,
+    decide::load,
+    freeze::{self, Known, Seen},
 };
 use crate::{
     act::{self, Actor, moved},
+    evaluate::{check_limit, limit},
     exception::{
         Rulebook,
         complete::{Against, Lack, Missing, lacks},
@@ -20,6 +24,7 @@ use crate::{
     model::{
         exception::State,
         id::{ControlId, ExceptionId, PersonId, SubjectId},
+        outcome::Outcome,
         people::Principal,
         policy::Policy,
         request::Request,
@@ -57,8 +62,12 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
     let seen = Seen::of(cx, set, request).await?;
     let mut lacks = lacking(set, (policy, rules), request, &seen, now);
     let team = request.beneficiary_team.as_deref().unwrap_or_default();
-    let active = active_of(cx, team, now).await?;
-    let mut facets = freeze::facets(request, &seen, active, now);
+    let known = Known {
+        active_of_team: active_of(cx, team, now).await?,
+        ..renewal(cx, rules, request, &mut lacks).await?
+    };
+    lacks.extend(sql_of(set, rules, request, &seen, now));
+    let mut facets = freeze::facets(request, &seen, &known, now);
     let rulebook = Rulebook::new(Arc::new(rules.clone())).map_err(|p| {
         Error::Policy(format!(
             "the rules of `{}` cannot be used: {}",
@@ -133,7 +142,13 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
             frozen: None,
         });
     }
-    let terms = freeze::terms(request, (policy, rules), &set.catalog.directory, &seen, now)?;
+    let terms = freeze::terms(
+        request,
+        (policy, rules),
+        &set.catalog.directory,
+        &seen,
+        (&known, now),
+    )?;
     Ok(Preview {
         lacks,
         frozen: Some(Frozen {
@@ -145,8 +160,114 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
             routed,
             steps,
             step_since: now,
+            escalated: None,
         }),
     })
+}
+
+/// What it renews: how often that was done, and until when the first was to last.
+async fn renewal(
+    cx: &Context,
+    rules: &ExceptionRules,
+    request: &Request,
+    lacks: &mut Vec<Missing>,
+) -> Result<Known, Error> {
+    let Some(name) = &request.renewal_of else {
+        return Ok(Known::default());
+    };
+    let mut lack = |lack, say: String| {
+        lacks.push(Missing {
+            field: "renewal_of".to_owned(),
+            lack,
+            say,
+        });
+    };
+    let id = ExceptionId::from(name.as_str());
+    let before = exceptions::get(&mut cx.store.read().await?, &id).await?;
+    let before = before.filter(|b| b.times.activated_at.is_some());
+    let Some((before, frozen)) = before.and_then(|b| Some((b.times, b.frozen?))) else {
+        lack(
+            Lack::Unknown,
+            format!("no exception `{name}` was ever in force"),
+        );
+        return Ok(Known::default());
+    };
+    let terms = &frozen.terms;
+    if terms.provision != request.provision {
+        let say = format!(
+            "{name} deviates from `{}`, and this from `{}`",
+            terms.provision, request.provision
+        );
+        lack(Lack::NotPermitted, say);
+    }
+    let renewals = terms.renewals + 1;
+    if renewals > rules.limits.max_renewals {
+        let say = format!(
+            "{name} was renewed {} times already, and the policy permits {}: the policy itself is what should be asked",
+            terms.renewals, rules.limits.max_renewals
+        );
+        lack(Lack::BeyondLimit, say);
+    }
+    Ok(Known {
+        renewals,
+        original: terms.original_expires_at.or(Some(before.expires_at)),
+        active_of_team: 0,
+    })
+}
+
+/// What is wrong with the SQL of a request: its limit, which must be true today of every row that fails, and its own
+/// conditions.
+fn sql_of(
+    set: &Set,
+    rules: &ExceptionRules,
+    request: &Request,
+    seen: &Seen,
+    now: DateTime<Utc>,
+) -> Vec<Missing> {
+    let mut all = Vec::new();
+    let mut lack = |field: &str, say: String| {
+        all.push(Missing {
+            field: field.to_owned(),
+            lack: Lack::NotPermitted,
+            say,
+        });
+    };
+    if let Some(text) = &request.limit {
+        if let Err(problem) = check_limit(text) {
+            lack(
+                "limit",
+                format!("`{text}` cannot be read: {}", problem.what),
+            );
+        } else {
+            let subjects = &request.subjects;
+            let asked = |s: &SubjectId| subjects.iter().any(|n| n == s.as_str());
+            let failing = seen
+                .observed()
+                .filter(|(_, _, o)| o.outcome == Outcome::Fail && asked(&o.subject));
+            let over = failing
+                .flat_map(|(_, _, o)| o.rows.iter().map(move |row| (o, row)))
+                .find(|(_, row)| limit(text, row, now) != Some(true));
+            if let Some((observed, _)) = over {
+                let say = format!(
+                    "`{text}` is not true of {} today, so it would cover nothing of it",
+                    observed.subject
+                );
+                lack("limit", say);
+            }
+        }
+    }
+    let natives = freeze::natives(request);
+    for (n, asked) in request.conditions.iter().enumerate() {
+        let field = format!("conditions[{n}]");
+        // What is missing of it is told already.
+        let Ok(frozen) = freeze::condition(asked, rules, &natives) else {
+            continue;
+        };
+        for mistake in condition::mistakes(set, &frozen) {
+            lack(&field, format!("`{}`: {mistake}", frozen.id));
+        }
+    }
+    all
 }
 
 fn missing(field: &str, say: String) -> Missing {
@@ -157,7 +278,7 @@ fn missing(field: &str, say: String) -> Missing {
     }
 }
 
-fn rules_of<'s>(
+pub(super) fn rules_of<'s>(
     set: &'s Set,
     request: &Request,
 ) -> Result<(&'s Policy, &'s ExceptionRules), Error> {
@@ -270,8 +391,14 @@ pub async fn submit(
         decisions: Vec::new(),
         suspension: None,
         end_reason: None,
-        standings: BTreeMap::new(),
+        conditions: BTreeMap::new(),
+        joiners: Vec::new(),
+        reviewed_at: None,
+        closure: None,
     };
+    if let Some(frozen) = record.frozen.as_mut() {
+        frozen.step_since = now;
+    }
     let person = Actor::Person(by);
     moved(&mut tx, &mut record, (Act::Submit, person), None, now).await?;
     let machine = Actor::Machine;
@@ -301,9 +428,6 @@ pub async fn submit(
                 now,
             )
             .await?;
-            if now >= record.times.not_before {
-                moved(&mut tx, &mut record, (Act::Activate, machine), None, now).await?;
-            }
         }
         Some((false, steps)) => {
             let act = match steps.iter().find(|s| s.ask != Ask::Facts).map(|s| &s.ask) {
@@ -316,6 +440,10 @@ pub async fn submit(
     exceptions::insert(&mut tx, &record, now).await?;
     let alike = alike(&mut tx, &record, now).await?;
     tx.commit().await?;
+    if record.state == State::Approved {
+        activate(cx, set, record.clone(), now).await?;
+        record = load(&mut cx.store.begin().await?, &record.id).await?;
+    }
     Ok(Submitted { record, alike })
 }
 

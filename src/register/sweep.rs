@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::Error;
+use super::{Error, activate::activate, condition, tell};
 use crate::{
     act::{self, Actor, moved},
     audit::leaf::Leaf,
@@ -19,7 +19,7 @@ use crate::{
         outcome::Unknown,
     },
     run::{Context, Set, Uncovered, owed_by_sweep},
-    store::{Page, Tx, audit, exceptions, findings, outbox},
+    store::{self, Page, Tx, audit, exceptions, findings, outbox},
 };
 
 /// What a sweep did.
@@ -27,8 +27,12 @@ use crate::{
 pub struct Swept {
     /// Exceptions that were moved.
     pub moved: u64,
+    /// Conditions that were looked at.
+    pub looked: u64,
     /// Findings that lost their cover.
     pub uncovered: u64,
+    /// Words that are owed because of it.
+    pub owed: u64,
 }
 
 /// Does what is due.
@@ -52,26 +56,34 @@ pub async fn sweep(cx: &Context, set: &Set) -> Result<Swept, Error> {
         ..exceptions::Filter::default()
     };
     let records = exceptions::list(&mut cx.store.read().await?, &filter).await?;
-    for record in records {
+    for mut record in records {
         let mut tx = cx.store.begin().await?;
-        if one(&mut tx, set, record, now).await? {
-            tx.commit().await?;
-            swept.moved += 1;
+        let moves = one(&mut tx, set, &mut record, now).await;
+        match moves {
+            Ok(true) => {
+                tx.commit().await?;
+                swept.moved += 1;
+            }
+            Ok(false) if record.state == State::Approved => {
+                drop(tx);
+                swept.moved += u64::from(activate(cx, set, record, now).await?);
+            }
+            // Somebody was faster: whatever is still due is done at the next sweep.
+            Ok(false) | Err(Error::Store(store::Error::Changed { .. })) => {}
+            Err(error) => return Err(error),
         }
     }
-    let mut tx = cx.store.begin().await?;
-    swept.uncovered = uncovered(&mut tx, set, now).await?;
-    if swept.uncovered > 0 {
-        tx.commit().await?;
-    }
+    swept.looked = condition::due_ones(cx, set).await?;
+    swept.uncovered = uncovered(cx, set, now).await?;
+    swept.owed = tell::tell(cx, set).await?;
     Ok(swept)
 }
 
 /// Moves one exception, if it is to be moved; whether it was.
-async fn one(
+pub(super) async fn one(
     tx: &mut Tx,
     set: &Set,
-    mut record: Record,
+    record: &mut Record,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let machine = Actor::Machine;
@@ -87,18 +99,21 @@ async fn one(
             Some((Act::Revoke, "nobody ratified the emergency grant in time"))
         }
         (State::Suspended, State::Revoked) => Some((Act::Revoke, "it was suspended for too long")),
-        (State::Approved, State::Approved) if now >= record.times.not_before => {
-            Some((Act::Activate, "its day has come"))
-        }
         _ => None,
     };
     if let Some((act, why)) = due {
-        moved(tx, &mut record, (act, machine), Some(why), now).await?;
-        exceptions::update(tx, &mut record, now).await?;
+        moved(tx, record, (act, machine), Some(why), now).await?;
+        exceptions::update(tx, record, now).await?;
+        return Ok(true);
+    }
+    if late(set, record, now) {
+        let why = "the open step took too long: its stand-ins are asked";
+        moved(tx, record, (Act::Escalate, machine), Some(why), now).await?;
+        exceptions::update(tx, record, now).await?;
         return Ok(true);
     }
     if record.state == State::Active
-        && let Some(cause) = cause(set, &record)
+        && let Some(cause) = cause(set, record, now)
     {
         let why = cause.1;
         act::suspend(tx, &record.id, (cause.0, &why), now).await?;
@@ -107,8 +122,32 @@ async fn one(
     Ok(false)
 }
 
+/// Whether the open step took too long, or nobody may take it, and its stand-ins were not asked yet; then they are.
+fn late(set: &Set, record: &mut Record, now: DateTime<Utc>) -> bool {
+    let over = record.step_due(now).is_some_and(|due| now >= due);
+    let due = over || tell::asked(&set.catalog.directory, record, false, now).is_empty();
+    let Some(step) = record.pending(now).and_then(|p| p.open().cloned()) else {
+        return false;
+    };
+    let Some(frozen) = record.frozen.as_mut() else {
+        return false;
+    };
+    if !due || step.escalate.is_none() || frozen.escalated.as_ref() == Some(&step.id) {
+        return false;
+    }
+    frozen.escalated = Some(step.id);
+    true
+}
+
 /// What in the files puts an active exception out of force.
-fn cause(set: &Set, record: &Record) -> Option<(Suspension, String)> {
+fn cause(set: &Set, record: &Record, now: DateTime<Utc>) -> Option<(Suspension, String)> {
+    if let Some(due) = record.review_due().filter(|due| now >= *due) {
+        let why = format!(
+            "nobody has looked at it again since it was due on {}",
+            due.format("%Y-%m-%d")
+        );
+        return Some((Suspension::ReviewOverdue, why));
+    }
     let terms = &record.frozen.as_ref()?.terms;
     let policy = set.catalog.policies.get(&terms.provision.policy);
     let text = policy.map(|p| p.text_digest());
@@ -128,7 +167,14 @@ fn cause(set: &Set, record: &Record) -> Option<(Suspension, String)> {
 }
 
 /// Findings that are covered by what is not in force any more. Another exception may hold; the next run says so.
-async fn uncovered(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
+async fn uncovered(cx: &Context, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
+    let mut tx = cx.store.begin().await?;
+    let count = uncover(&mut tx, set, now).await?;
+    tx.commit().await?;
+    Ok(count)
+}
+
+async fn uncover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
     let filter = findings::Filter {
         covered: Some(true),
         ..findings::Filter::default()

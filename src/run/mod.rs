@@ -27,8 +27,9 @@ use crate::{
     finding,
     model::{
         control::Control,
+        definition::Definition,
         finding::Change,
-        id::SubjectId,
+        id::{ControlId, DatasetName, SubjectId},
         outcome::Evaluation,
         run::{Cause, Run, Tick, TickState},
     },
@@ -89,7 +90,7 @@ impl Error {
             }
             Self::Collect(collect::Error::Evidence(error)) => error.is_transient(),
             Self::Act(act::Error::Store(error)) => error.is_transient(),
-            Self::Act(act::Error::NotNow { .. }) => false,
+            Self::Act(act::Error::NotNow { .. } | act::Error::ClockSetBack { .. }) => false,
             Self::Evaluate(error) => error.is_transient(),
         }
     }
@@ -120,7 +121,8 @@ pub async fn control(
     control: &Control,
     tick: &Tick,
 ) -> Result<Summary, Error> {
-    let judged = judge(cx, set, control, (need(tick), &[])).await?;
+    let inputs = set.inputs(&control.id);
+    let judged = judge(cx, set, (control, inputs), (need(tick), &[])).await?;
     let mut tx = cx.store.begin().await?;
     let decided = decide(&mut tx, (cx, set), control, tick, judged).await?;
     let written = record(&mut tx, control, tick, &decided).await?;
@@ -141,18 +143,43 @@ pub async fn rehearse(
     control: &Control,
     subjects: &[SubjectId],
 ) -> Result<Decided, Error> {
-    let tick = Tick {
-        control: control.id.clone(),
+    let tick = now(cx, &control.id);
+    let inputs = set.inputs(&control.id);
+    let judged = judge(cx, set, (control, inputs), (Need::Shared, subjects)).await?;
+    // Dropped without a commit.
+    let mut tx = cx.store.begin().await?;
+    decide(&mut tx, (cx, set), control, &tick, judged).await
+}
+
+/// Judges by a definition that no file has as a control: a condition of an exception, a changed parameter. Sources
+/// are read where their snapshots are not fresh; nothing is written but those.
+///
+/// # Errors
+/// When the store or the evidence cannot be read, or the SQL does not fit.
+pub async fn look(
+    cx: &Context,
+    set: &Set,
+    id: &ControlId,
+    definition: &Definition,
+) -> Result<(Run, Evaluation), Error> {
+    let control = definition.control(id);
+    let judged = judge(cx, set, (&control, &control.datasets), (Need::Shared, &[])).await?;
+    let evaluation = judged.evaluation;
+    let made = (judged.evidence, &evaluation, None);
+    let run = entry::run(cx, set, &control, &now(cx, id), made, judged.now);
+    Ok((run, evaluation))
+}
+
+/// A tick of this moment, for what somebody asks for.
+fn now(cx: &Context, control: &ControlId) -> Tick {
+    Tick {
+        control: control.clone(),
         scheduled_for: cx.clock.now(),
         cause: Cause::Manual,
         state: TickState::Due,
         reason: None,
         fence: 0,
-    };
-    let judged = judge(cx, set, control, (Need::Shared, subjects)).await?;
-    // Dropped without a commit.
-    let mut tx = cx.store.begin().await?;
-    decide(&mut tx, (cx, set), control, &tick, judged).await
+    }
 }
 
 /// What evidence says.
@@ -199,10 +226,9 @@ impl Decided {
 async fn judge(
     cx: &Context,
     set: &Set,
-    control: &Control,
+    (control, inputs): (&Control, &[DatasetName]),
     (need, more): (Need, &[SubjectId]),
 ) -> Result<Judged, Error> {
-    let inputs = set.inputs(&control.id);
     let gathered = cx.collector.gather(&set.catalog, inputs, need).await?;
     crash::point("run.gathered");
     let now = cx.clock.now();

@@ -10,10 +10,10 @@ use super::{
     row::{Doc, Found, NAMES_SHOWN, Place, after_prefix, int, us, us_opt},
 };
 use crate::{
-    exception::{record::Record, state::Act},
+    exception::{coverage::Standing, record::Record, state::Act},
     model::{
-        exception::State,
-        id::{ControlId, ExceptionId, FindingKey},
+        exception::{ReasonCode, State, Suspension},
+        id::{ControlId, ExceptionId, FindingKey, PersonId, TeamId},
     },
 };
 
@@ -64,8 +64,8 @@ pub async fn next_id(tx: &mut Tx, year: i32) -> Result<ExceptionId> {
 /// Adds a revision.
 pub async fn insert(tx: &mut Tx, record: &Record, at: DateTime<Utc>) -> Result<()> {
     let sql = "insert into exception (id, revision, version, state, policy, provision, requester, owner, beneficiary,
-        submitted_at, not_before, expires_at, changed_at, body)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        submitted_at, not_before, expires_at, changed_at, title, category, reason_code, renewals, failing, body)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18)";
     let request = &record.request;
     let text = |t: &Option<String>| t.clone().unwrap_or_default();
     change!(
@@ -84,9 +84,70 @@ pub async fn insert(tx: &mut Tx, record: &Record, at: DateTime<Utc>) -> Result<(
             .bind(us(record.times.not_before))
             .bind(us(record.times.expires_at))
             .bind(us(at))
+            .bind(text(&request.title))
+            .bind(request.category.as_deref())
+            .bind(request.reason_code.map(ReasonCode::as_str))
+            .bind(i64::from(
+                record.frozen.as_ref().map_or(0, |f| f.terms.renewals)
+            ))
             .bind(Doc(record))
     );
-    subjects(tx, record).await
+    beside(tx, record).await
+}
+
+/// What stands beside the record for looking it up: where it is in SQL, its subjects, its decisions.
+async fn beside(tx: &mut Tx, record: &Record) -> Result<()> {
+    let frozen = record.frozen.as_ref();
+    let failing = record
+        .conditions
+        .values()
+        .filter(|c| c.standing != Standing::Holds)
+        .count();
+    let sql = "update exception set tier = $1, residual = $2, approved_at = $3, activated_at = $4, suspended_at = $5,
+        suspension = $6, review_due_at = $7, failing = $8 where id = $9 and revision = $10";
+    change!(
+        tx,
+        sqlx::query(sql)
+            .bind(frozen.map(|f| f.triage.tier.as_str()))
+            .bind(frozen.map(|f| f.terms.residual.rating.as_str()))
+            .bind(us_opt(record.times.approved_at))
+            .bind(us_opt(record.times.activated_at))
+            .bind(us_opt(record.times.suspended_at))
+            .bind(record.suspension.map(Suspension::as_str))
+            .bind(us_opt(record.review_due()))
+            .bind(i64::try_from(failing).unwrap_or(i64::MAX))
+            .bind(record.id.as_str())
+            .bind(i64::from(record.revision))
+    );
+    subjects(tx, record).await?;
+    decisions(tx, record).await
+}
+
+async fn decisions(tx: &mut Tx, record: &Record) -> Result<()> {
+    for (n, one) in (1i64..).zip(&record.decisions) {
+        let sql = "insert into exception_decision (exception, revision, number, step, approver, name, team, role,
+            on_behalf_of, verdict, decided_at, terms, package)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            on conflict (exception, revision, number) do nothing";
+        change!(
+            tx,
+            sqlx::query(sql)
+                .bind(record.id.as_str())
+                .bind(i64::from(record.revision))
+                .bind(n)
+                .bind(&one.step)
+                .bind(one.approver.as_str())
+                .bind(&one.name)
+                .bind(one.team.as_ref().map(TeamId::as_str))
+                .bind(&one.role.role)
+                .bind(one.role.on_behalf_of.as_ref().map(PersonId::as_str))
+                .bind(one.verdict.as_str())
+                .bind(us(one.at))
+                .bind(one.terms.to_string())
+                .bind(one.package.map(|p| p.to_string()))
+        );
+    }
+    Ok(())
 }
 
 /// The frozen subjects, for looking them up.
@@ -137,7 +198,7 @@ pub async fn update(tx: &mut Tx, record: &mut Record, at: DateTime<Utc>) -> Resu
             what: format!("exception {}", record.id),
         });
     }
-    subjects(tx, record).await
+    beside(tx, record).await
 }
 
 /// Adds what happened to a revision.
@@ -170,6 +231,19 @@ struct RawEvent {
     reason: Option<String>,
 }
 
+impl RawEvent {
+    fn read(self, place: Place<'_>) -> Result<Event> {
+        Ok(Event {
+            at: self.at,
+            act: place.text("act", &self.act)?,
+            before: place.text("state_before", &self.state_before)?,
+            after: place.text("state_after", &self.state_after)?,
+            actor: self.actor,
+            reason: self.reason,
+        })
+    }
+}
+
 /// Everything that happened to an exception, oldest first.
 pub async fn events(tx: &mut Tx, id: &ExceptionId) -> Result<Vec<Event>> {
     let sql = "select at, actor, act, state_before, state_after, reason from exception_event where exception = $1
@@ -180,18 +254,85 @@ pub async fn events(tx: &mut Tx, id: &ExceptionId) -> Result<Vec<Event>> {
         table: "exception_event",
         id: id.as_str(),
     };
+    raw.into_iter().map(|raw| raw.read(place)).collect()
+}
+
+/// When something happened to an exception last.
+pub async fn last_event(tx: &mut Tx, id: &ExceptionId) -> Result<Option<DateTime<Utc>>> {
+    let sql = "select max(at) from exception_event where exception = $1";
+    let last: (Option<DateTime<Utc>>,) =
+        on!(tx, c => sqlx::query_as(sql).bind(id.as_str()).fetch_one(c).await)?;
+    Ok(last.0)
+}
+
+/// Something that happened and that nobody was told of yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untold {
+    /// The exception.
+    pub exception: ExceptionId,
+    /// Its revision.
+    pub revision: u32,
+    /// Which of its events.
+    pub number: i64,
+    /// What happened.
+    pub event: Event,
+}
+
+#[derive(FromRow)]
+struct RawUntold {
+    exception: String,
+    revision: i64,
+    number: i64,
+    #[sqlx(flatten)]
+    event: RawEvent,
+}
+
+/// What happened and was not told yet, oldest first.
+pub async fn untold(tx: &mut Tx) -> Result<Vec<Untold>> {
+    let sql =
+        "select exception, revision, number, at, actor, act, state_before, state_after, reason
+        from exception_event where told_at is null order by at, exception, revision, number";
+    let raw: Vec<RawUntold> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;
     raw.into_iter()
         .map(|raw| {
-            Ok(Event {
-                at: raw.at,
-                act: place.text("act", &raw.act)?,
-                before: place.text("state_before", &raw.state_before)?,
-                after: place.text("state_after", &raw.state_after)?,
-                actor: raw.actor,
-                reason: raw.reason,
+            let place = Place {
+                table: "exception_event",
+                id: &raw.exception,
+            };
+            Ok(Untold {
+                revision: place.count("revision", raw.revision)?,
+                number: raw.number,
+                event: raw.event.read(place)?,
+                exception: ExceptionId::from(raw.exception),
             })
         })
         .collect()
+}
+
+/// Whoever is to hear of something is owed a word from now on; whether nobody else saw to it.
+pub async fn told(tx: &mut Tx, one: &Untold, at: DateTime<Utc>) -> Result<bool> {
+    let sql = "update exception_event set told_at = $1
+        where exception = $2 and revision = $3 and number = $4 and told_at is null";
+    let changed = change!(
+        tx,
+        sqlx::query(sql)
+            .bind(us(at))
+            .bind(one.exception.as_str())
+            .bind(i64::from(one.revision))
+            .bind(one.number)
+    );
+    Ok(changed == 1)
+}
+
+/// One revision of an exception.
+pub async fn revision(tx: &mut Tx, id: &ExceptionId, revision: u32) -> Result<Option<Record>> {
+    let sql = "select version, body from exception where id = $1 and revision = $2";
+    let raw: Option<Raw> = on!(tx, c => sqlx::query_as(sql)
+        .bind(id.as_str())
+        .bind(i64::from(revision))
+        .fetch_optional(c)
+        .await)?;
+    raw.map(Raw::read).transpose()
 }
 
 /// The newest revision of an exception.
@@ -308,6 +449,26 @@ pub struct Covered {
     pub closed_at: Option<DateTime<Utc>>,
     /// Why it ended.
     pub closed_because: Option<String>,
+}
+
+/// Which exceptions kept findings on a subject silent at an instant: what was authorised then.
+pub async fn covering(
+    tx: &mut Tx,
+    findings: &[FindingKey],
+    at: DateTime<Utc>,
+) -> Result<Vec<Covered>> {
+    let mut all = Vec::new();
+    let sql = "select * from coverage where finding = $1 and opened_at <= $2 and (closed_at is null or closed_at > $2)
+        order by opened_at, exception";
+    for finding in findings {
+        let found: Vec<Covered> = on!(tx, c => sqlx::query_as(sql)
+            .bind(finding.to_string())
+            .bind(us(at))
+            .fetch_all(c)
+            .await)?;
+        all.extend(found);
+    }
+    Ok(all)
 }
 
 /// What an exception ever kept silent, oldest first.

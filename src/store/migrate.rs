@@ -219,6 +219,8 @@ mod tests {
         insta::assert_snapshot!(digests.join("\n"), @"
         1 384046eae7ac
         1 7fa710a2e8d8
+        2 dc43d77bb241
+        2 8223042a87c0
         ");
     }
 }

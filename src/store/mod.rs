@@ -19,6 +19,7 @@ mod row;
 
 pub mod audit;
 pub mod definitions;
+pub mod delegations;
 pub mod digests;
 pub mod exceptions;
 pub mod findings;
@@ -26,6 +27,7 @@ pub mod lease;
 pub mod meta;
 pub mod mutes;
 pub mod outbox;
+pub mod packages;
 pub mod retention;
 pub mod runs;
 pub mod salts;

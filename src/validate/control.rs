@@ -45,7 +45,10 @@ pub fn judge(
 pub fn finish(draft: Draft, checked: Checked, datasets: &Datasets) -> (Control, Definition) {
     let mut reads = checked.datasets;
     reads.extend(draft.control().inventory.clone());
-    let definition = Definition::of(draft.control(), datasets.promises(&reads));
+    let definition = Definition::of(
+        draft.control(),
+        evaluate::promised(&reads, &datasets.promises),
+    );
     (draft.finish(reads, definition.digest()), definition)
 }
 

@@ -28,10 +28,8 @@ use crate::{
 pub struct Datasets {
     /// What each promises.
     pub schemas: BTreeMap<DatasetName, Schema>,
-    /// The digest of each as its connector defines it; that of a view holds those of what it reads.
-    pub definitions: BTreeMap<DatasetName, Sha>,
-    /// The statements of views.
-    pub views: BTreeMap<DatasetName, String>,
+    /// The same with how each is defined; the digest of a view holds those of what it reads.
+    pub promises: BTreeMap<DatasetName, Promise>,
     /// Datasets that there would be but for a mistake that is told already.
     pub broken: BTreeSet<DatasetName>,
     /// Sources that there would be but for a mistake that is told already.
@@ -77,31 +75,6 @@ pub fn all<'s>(
 }
 
 impl Datasets {
-    /// What the named datasets promise, and what those promise that the views among them read.
-    pub fn promises(&self, names: &[DatasetName]) -> BTreeMap<DatasetName, Promise> {
-        let mut promises = BTreeMap::new();
-        let mut left = names.to_vec();
-        while let Some(name) = left.pop() {
-            let (Some(definition), Some(schema)) =
-                (self.definitions.get(&name), self.schemas.get(&name))
-            else {
-                continue;
-            };
-            let view = self.views.get(&name).cloned();
-            if let Some(sql) = &view {
-                let reads = evaluate::datasets_of_view(name.source.as_str(), sql);
-                left.extend(reads.unwrap_or_default());
-            }
-            let promise = Promise {
-                definition: *definition,
-                schema: schema.clone(),
-                view,
-            };
-            promises.insert(name, promise);
-        }
-        promises
-    }
-
     fn add(&mut self, source: &SourceId, connector: &Connector, out: &mut Vec<Diagnostic>) {
         let mut views = Vec::new();
         for dataset in &connector.datasets {
@@ -109,8 +82,7 @@ impl Datasets {
             if let Ask::View(sql) = &dataset.ask {
                 views.push(View { name, dataset, sql });
             } else {
-                self.schemas.insert(name.clone(), dataset.schema());
-                self.definitions.insert(name, dataset.definition);
+                self.promise(name, dataset.definition, dataset.schema(), None);
             }
         }
         self.views(views, out);
@@ -138,6 +110,22 @@ impl Datasets {
         }
     }
 
+    fn promise(
+        &mut self,
+        name: DatasetName,
+        definition: Sha,
+        schema: Schema,
+        view: Option<String>,
+    ) {
+        self.schemas.insert(name.clone(), schema.clone());
+        let promise = Promise {
+            definition,
+            schema,
+            view,
+        };
+        self.promises.insert(name, promise);
+    }
+
     fn view(&mut self, view: &View<'_>, out: &mut Vec<Diagnostic>) {
         let reads = view.reads();
         let name = view.name.clone();
@@ -150,12 +138,11 @@ impl Datasets {
             Ok(schema) => {
                 let below: BTreeMap<&str, Sha> = reads
                     .iter()
-                    .filter_map(|r| Some((r.dataset.as_ref(), *self.definitions.get(r)?)))
+                    .filter_map(|r| Some((r.dataset.as_ref(), self.promises.get(r)?.definition)))
                     .collect();
                 let definition = json!({ "view": view.dataset.definition, "reads": below });
-                self.schemas.insert(name.clone(), schema);
-                self.views.insert(name.clone(), view.sql.value.clone());
-                self.definitions.insert(name, Sha::of_json(&definition));
+                let sql = view.sql.value.clone();
+                self.promise(name, Sha::of_json(&definition), schema, Some(sql));
             }
             Err(problems) => {
                 out.extend(problems.iter().map(|p| in_file(p, view.sql)));

@@ -14,8 +14,16 @@ macro_rules! shipped {
 pub(super) const FILES: &[(&str, &str)] = shipped![
     "connectors/aws-secrets-manager.yaml",
     "connectors/mlflow.yaml",
+    "connectors/tripline.yaml",
     "connectors/vendors-csv.yaml",
     "controls/agents/tool-not-allowed.yaml",
+    "controls/exceptions/debt.yaml",
+    "controls/exceptions/orphaned.yaml",
+    "controls/exceptions/overdue.yaml",
+    "controls/exceptions/renewed.yaml",
+    "controls/exceptions/suspended.yaml",
+    "controls/exceptions/unclosed.yaml",
+    "controls/exceptions/unreviewed.yaml",
     "controls/models/card-missing.yaml",
     "controls/models/environment-wrong.yaml",
     "controls/models/lineage-missing.yaml",
@@ -35,6 +43,7 @@ pub(super) const FILES: &[(&str, &str)] = shipped![
     "policies/ai-agents.yaml",
     "policies/model-governance.yaml",
     "policies/nhi-credentials.yaml",
+    "policies/policy-exceptions.yaml",
     "policies/third-party-ai.yaml",
 ];
 
@@ -61,6 +70,10 @@ pub(super) fn write(folder: &Path, at: Addresses) -> io::Result<()> {
     let secret = folder.join("data/not-a-secret");
     fs::write(&secret, "this opens nothing")?;
     only_ours(&secret)?;
+    let register = folder.join("data/register");
+    let store = folder.join("data/tripline.db");
+    fs::write(&register, format!("sqlite:{}", store.display()))?;
+    only_ours(&register)?;
     let settings = SETTINGS
         .replace(
             "SYSTEMS and MAIL are where its systems listen.",

@@ -314,7 +314,7 @@ fn source_of(subject: &str) -> Option<String> {
 }
 
 /// The failure condition, with the values of the parameters in it.
-fn condition(control: &Control) -> String {
+pub fn condition(control: &Control) -> String {
     let text = text::block(&control.fails_when.text);
     let with: Vec<String> = control
         .params
@@ -341,7 +341,7 @@ fn shown(param: &Param) -> String {
 }
 
 /// The provision that a control enforces, with its wording at the version in force.
-fn provision(policy: &Policy, id: &str) -> PolicyText {
+pub fn provision(policy: &Policy, id: &str) -> PolicyText {
     PolicyText {
         title: text::line(&policy.title),
         reference: format!("{}#{id}", policy.id),
@@ -363,7 +363,8 @@ fn seen(used: &Used) -> Seen {
     }
 }
 
-fn columns(row: &Row) -> Vec<(String, String)> {
+/// A row as people read it: names and values.
+pub fn columns(row: &Row) -> Vec<(String, String)> {
     row.iter()
         .map(|(name, value)| {
             let shown = match value {

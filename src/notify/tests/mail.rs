@@ -443,6 +443,7 @@ fn material() -> Material {
             why: Some("registry.vendors: page 4 of 6 failed (HTTP 503)".to_owned()),
             last_good: Some(now() - TimeDelta::hours(21)),
         }],
+        waiting: vec![],
         ending: vec![Ending {
             exception: "EXC-2026-0042".to_owned(),
             covers: "svc-09, svc-10 in secret-rotation-overdue".to_owned(),
@@ -537,6 +538,7 @@ fn a_digest_that_has_nothing_to_say_says_why_it_does_not() {
         entries: vec![],
         open: vec![],
         unchecked: vec![],
+        waiting: vec![],
         ending: vec![],
         ..material()
     };
@@ -601,6 +603,7 @@ fn what_becomes_overdue_is_said_once_and_again_each_week_even_to_those_who_want_
     let base = Material {
         entries: vec![],
         unchecked: vec![],
+        waiting: vec![],
         ending: vec![],
         open: vec![overdue],
         ..material()

@@ -3,6 +3,7 @@
 mod bucket;
 mod changed;
 mod company;
+mod excepted;
 mod killed;
 mod main_job;
 mod played;
@@ -27,9 +28,21 @@ pub(crate) struct Installation {
 impl Installation {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["connectors", "policies"] {
-            copy(Path::new(name), &folder.path().join(name));
-        }
+        copy(
+            Path::new("connectors"),
+            &folder.path().join("connectors"),
+            |t| t,
+        );
+        // An installation with few people has no register: nobody could decide.
+        let without = |text: String| match text.split_once("\nexceptions:") {
+            Some((before, _)) => format!("{before}\n"),
+            None => text,
+        };
+        copy(
+            Path::new("policies"),
+            &folder.path().join("policies"),
+            without,
+        );
         fs::create_dir_all(folder.path().join("controls")).unwrap();
         Self { folder }
     }
@@ -62,6 +75,14 @@ impl Installation {
 
     /// Runs the program on it.
     pub(crate) fn run(&self, arguments: &[&str], fail_at: Option<&str>) -> Ran {
+        let failing = fail_at.map(|point| format!("{point}=return"));
+        let failing: Vec<(&str, &str)> =
+            failing.iter().map(|f| ("FAILPOINTS", f.as_str())).collect();
+        self.run_with(arguments, &failing)
+    }
+
+    /// Runs the program on it with these in its environment.
+    pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
         // Another installation may be named.
         if !arguments.contains(&"--config") {
@@ -70,10 +91,10 @@ impl Installation {
         command.args(arguments);
         command
             .env_remove("TRIPLINE_CONFIG")
-            .env_remove("FAILPOINTS");
-        if let Some(point) = fail_at {
-            command.env("FAILPOINTS", format!("{point}=return"));
-        }
+            .env_remove("FAILPOINTS")
+            .env_remove("TRIPLINE_TOKEN")
+            .env_remove("TRIPLINE_TOKEN_FILE")
+            .envs(environment.iter().copied());
         Ran(command.output().unwrap())
     }
 
@@ -114,10 +135,11 @@ impl Ran {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path, change: impl Fn(String) -> String) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let text = fs::read_to_string(entry.path()).unwrap();
+        fs::write(to.join(entry.file_name()), change(text)).unwrap();
     }
 }

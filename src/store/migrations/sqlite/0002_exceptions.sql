@@ -16,6 +16,18 @@ create table exception (
   not_before text,
   expires_at text,
   changed_at text not null,
+  title text not null,
+  tier text,
+  category text,
+  reason_code text,
+  residual text,
+  renewals integer not null,
+  approved_at text,
+  activated_at text,
+  suspended_at text,
+  suspension text,
+  review_due_at text,
+  failing integer not null,
   body text not null,
   primary key (id, revision)
 ) strict;
@@ -43,8 +55,10 @@ create table exception_event (
   state_before text not null,
   state_after text not null,
   reason text,
+  told_at text,
   primary key (exception, revision, number)
 ) strict;
+create index exception_event_untold on exception_event (at) where told_at is null;
 
 -- Which exception kept which finding silent, from when to when, and why it ended.
 create table coverage (
@@ -75,3 +89,62 @@ create table token (
   revoked_at text
 ) strict;
 create index token_of_person on token (person, created_at);
+
+-- Everything that was put before an approver, by its digest, so that one can prove what was seen.
+create table package (
+  digest text not null primary key,
+  exception text not null,
+  revision integer not null,
+  person text not null,
+  made_at text not null,
+  body text not null
+) strict;
+create index package_of on package (exception, revision, made_at);
+
+-- Who lets whom act in their place, in which role, from when to when.
+create table delegation (
+  id text not null primary key,
+  person text not null,
+  delegate text not null,
+  role text not null,
+  begins_at text not null,
+  ends_at text not null,
+  because text not null,
+  created_at text not null,
+  revoked_at text
+) strict;
+create index delegation_to on delegation (delegate, ends_at);
+
+-- What each approver said, once more by columns: for people who ask in SQL.
+create table exception_decision (
+  exception text not null,
+  revision integer not null,
+  number integer not null,
+  step text not null,
+  approver text not null,
+  name text not null,
+  team text,
+  role text not null,
+  on_behalf_of text,
+  verdict text not null,
+  decided_at text not null,
+  terms text not null,
+  package text,
+  primary key (exception, revision, number)
+) strict;
+
+-- The register in SQL: what the connector `tripline` reads.
+create view tripline_exceptions as
+select e.id, e.revision, e.state, e.policy, e.provision, e.requester, e.owner, e.beneficiary as team, e.title, e.tier,
+  e.category, e.reason_code, e.residual, e.renewals, e.submitted_at, e.approved_at, e.activated_at, e.suspended_at,
+  e.suspension, e.review_due_at, e.failing, e.not_before, e.expires_at,
+  (select count(*) from coverage c where c.exception = e.id and c.closed_at is null) as silent
+from exception e
+where e.revision = (select max(n.revision) from exception n where n.id = e.id);
+
+create view tripline_findings as
+select key, control, subject, status, severity, opened_at, first_seen, changed_at, covered_by from finding;
+
+create view tripline_decisions as
+select exception, revision, number, step, approver, name, team, role, on_behalf_of, verdict, decided_at, terms, package
+from exception_decision;

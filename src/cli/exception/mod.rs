@@ -1,0 +1,246 @@
+//! `tripline exception`: ask for an exception, decide it, watch it, end it, look back at it. Whoever acts is known by
+//! their token.
+
+mod act;
+mod ask;
+mod package;
+mod show;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use chrono::{DateTime, Utc};
+use clap::{Args as Arguments, Subcommand};
+
+use super::{
+    CLEAN, USAGE,
+    named::{refuse, unambiguous},
+    open::Opened,
+    out::Out,
+    token,
+};
+use crate::{
+    exception::record::{Outcome, Record},
+    model::{exception::State, id::PersonId},
+    register,
+    store::exceptions,
+};
+
+/// Exceptions: those in force or on their way, unless asked otherwise.
+#[derive(Debug, Clone, Arguments)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// Live at this instant, as `tripline check --as-of` does.
+    #[arg(long, global = true, value_name = "TIME")]
+    pub(super) as_of: Option<DateTime<Utc>>,
+    /// What to do; without it, they are listed.
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Which to list.
+    #[command(flatten)]
+    which: show::Which,
+}
+
+/// What to do with exceptions.
+#[derive(Debug, Clone, Subcommand)]
+pub enum What {
+    /// List them.
+    List(show::Which),
+    /// Look at a request as the register would, and keep nothing.
+    Preview {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Hand a request in.
+    Submit {
+        /// The file.
+        file: PathBuf,
+        /// It is this request again, which was sent back or denied.
+        #[arg(long, value_name = "ID")]
+        again: Option<String>,
+    },
+    /// Say everything about one.
+    Show {
+        /// The exception.
+        id: String,
+    },
+    /// Put together what you need to decide one.
+    Package {
+        /// The exception.
+        id: String,
+    },
+    /// What waits for you.
+    Queue,
+    /// Agree, bound to the package that you saw; also to ratify an emergency, or to let a suspended one go on.
+    Approve {
+        /// The exception.
+        id: String,
+        /// The digest of the package that you saw (its first eight digits are enough).
+        #[arg(long, value_name = "DIGEST")]
+        package: String,
+        /// An earlier end.
+        #[arg(long, value_name = "TIME")]
+        ends: Option<DateTime<Utc>>,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        because: Option<String>,
+    },
+    /// Refuse, with a reason.
+    Deny {
+        /// The exception.
+        id: String,
+        /// The digest of the package that you saw.
+        #[arg(long, value_name = "DIGEST")]
+        package: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+    /// Send it back with a question.
+    Ask {
+        /// The exception.
+        id: String,
+        /// The digest of the package that you saw.
+        #[arg(long, value_name = "DIGEST")]
+        package: String,
+        /// What is missing.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+    /// Put a request into force at once, in an emergency; the chain must ratify it.
+    Grant(Say),
+    /// Your team needs the same: join it.
+    Join(Say),
+    /// Take a request back.
+    Withdraw(Say),
+    /// End one before its time.
+    Revoke(Say),
+    /// Put one out of force until it is decided anew.
+    Suspend(Say),
+    /// You looked at it again, and it may go on.
+    Review(Say),
+    /// Give your word that a condition holds.
+    Attest {
+        /// The exception.
+        id: String,
+        /// The condition.
+        condition: String,
+        /// What you saw.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+    /// Look back at one that is over.
+    Close {
+        /// The exception.
+        id: String,
+        /// How it came out.
+        #[arg(long, value_name = "OUTCOME")]
+        outcome: Outcome,
+        /// In your words.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+}
+
+/// Which exception, and why.
+#[derive(Debug, Clone, Arguments)]
+pub struct Say {
+    /// The exception.
+    id: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// When the store or the evidence cannot be read or written.
+pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
+    match args.what.unwrap_or(What::List(args.which)) {
+        What::List(which) => show::list(&which, opened, out).await,
+        What::Preview { file } => ask::preview(opened, &file, out).await,
+        What::Show { id } => show::one(opened, &id, out).await,
+        what => match token::who(opened).await? {
+            Ok(by) => {
+                let done = known(opened, &by, what, out).await;
+                // Whoever is to hear of it is owed a word at once; the daemon or the next pass sends it.
+                register::tell(&opened.cx, &opened.set).await?;
+                done
+            }
+            Err(said) => refuse(USAGE, said),
+        },
+    }
+}
+
+/// What needs to know who acts.
+async fn known(
+    opened: &Opened,
+    by: &PersonId,
+    what: What,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    match what {
+        What::Submit { file, again } => {
+            ask::submit(opened, by, (&file, again.as_deref()), out).await
+        }
+        What::Queue => show::queue(opened, by, out).await,
+        What::Package { id } => package::run(opened, by, &id, out).await,
+        what => act::run(opened, by, what, out).await,
+    }
+}
+
+/// The exception that a name means, or what to say.
+async fn named(opened: &Opened, name: &str) -> anyhow::Result<Result<Record, String>> {
+    let found = exceptions::named(&mut opened.store().read().await?, name).await?;
+    Ok(unambiguous(
+        found,
+        ("exception", name),
+        "tripline exception list --all",
+    ))
+}
+
+/// What came of an act, or why it was refused: a mistake of whoever acts is no fault of ours.
+fn outcome(
+    done: Result<Record, register::Error>,
+    say: impl FnOnce(&Record) -> String,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    match done {
+        Ok(record) => {
+            match out.format() {
+                super::out::Format::Table => out.line(say(&record))?,
+                _ => out.json(&serde_json::json!(record))?,
+            }
+            Ok(ExitCode::from(CLEAN))
+        }
+        Err(error) => refused(error),
+    }
+}
+
+/// Says why something was refused.
+fn refused(error: register::Error) -> anyhow::Result<ExitCode> {
+    match error {
+        register::Error::Refused(_) | register::Error::Nothing(_) | register::Error::Policy(_) => {
+            refuse(USAGE, error)
+        }
+        register::Error::Store(crate::store::Error::Changed { .. }) => {
+            refuse(USAGE, format!("{error}: look at it again, and decide anew"))
+        }
+        error => Err(error.into()),
+    }
+}
+
+/// Where an exception stands, for people.
+fn standing(record: &Record, now: DateTime<Utc>) -> String {
+    match record.state_at(now) {
+        State::Active => format!(
+            "active until {}",
+            record.times.expires_at.format("%Y-%m-%d %H:%M UTC")
+        ),
+        State::Approved => format!(
+            "approved, in force from {}",
+            record.times.not_before.format("%Y-%m-%d %H:%M UTC")
+        ),
+        state => state.as_str().replace('_', " "),
+    }
+}

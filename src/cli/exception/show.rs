@@ -1,0 +1,412 @@
+//! Looking at exceptions: all of them, one of them, those that wait for somebody.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::Args as Arguments;
+use serde_json::{Map, Value, json};
+
+use super::{ask::asked, named, refuse, standing};
+use crate::{
+    cli::{
+        CLEAN, USAGE,
+        open::Opened,
+        out::{Format, Ink, Out, column},
+        runs::object,
+    },
+    exception::{coverage::Standing, record::Record, state::possible},
+    model::{exception::State, id::PersonId},
+    register,
+    store::exceptions,
+};
+
+/// Which exceptions.
+#[derive(Debug, Clone, Arguments)]
+pub struct Which {
+    /// Only those that stand here (may be given more than once).
+    #[arg(long, value_name = "STATE")]
+    state: Vec<State>,
+    /// Only from this policy, or from this clause (`policy#provision`).
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<String>,
+    /// Only for this team.
+    #[arg(long, value_name = "TEAM")]
+    team: Option<String>,
+    /// Only for this subject.
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
+    /// Only those of which this is known: `regulated`, `customer_exposure` and `external_model` are yes-or-no facets of
+    /// a request. What is not known counts as yes.
+    #[arg(long, value_name = "FACET")]
+    touching: Vec<String>,
+    /// Those that are over, too.
+    #[arg(long)]
+    all: bool,
+    /// As they stood at this instant.
+    #[arg(long, value_name = "TIME")]
+    at: Option<DateTime<Utc>>,
+}
+
+impl Which {
+    fn takes(&self, record: &Record, now: DateTime<Utc>) -> bool {
+        let request = &record.request;
+        let state = record.state_at(now);
+        let stands = if self.state.is_empty() {
+            self.all || !state.is_over()
+        } else {
+            self.state.contains(&state)
+        };
+        let of_policy = self.policy.as_ref().is_none_or(|p| {
+            request.provision.policy.as_str() == p || request.provision.to_string() == *p
+        });
+        let of_team = self.team.is_none() || request.beneficiary_team == self.team;
+        let of_subject = self
+            .subject
+            .as_ref()
+            .is_none_or(|s| request.subjects.contains(s));
+        // Unknown counts as the more severe.
+        let touches = |facet: &String| {
+            let facets = record.frozen.as_ref().map(|f| &f.facets);
+            facets.and_then(|f| f.get(facet)).and_then(Value::as_bool) != Some(false)
+        };
+        stands && of_policy && of_team && of_subject && self.touching.iter().all(touches)
+    }
+}
+
+/// Lists exceptions.
+pub(super) async fn list(
+    which: &Which,
+    opened: &Opened,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    let now = which.at.unwrap_or_else(|| opened.now());
+    let mut tx = opened.store().read().await?;
+    let mut all = exceptions::list(&mut tx, &exceptions::Filter::default()).await?;
+    if which.at.is_some() {
+        for record in &mut all {
+            let events = exceptions::events(&mut tx, &record.id).await?;
+            let then = events.iter().rfind(|e| e.at <= now);
+            record.state = then.map_or(State::Draft, |e| e.after);
+        }
+        all.retain(|r| r.times.submitted_at.is_some_and(|at| at <= now));
+    }
+    all.retain(|r| which.takes(r, now));
+    let columns = [
+        column("id", "EXCEPTION"),
+        column("stands", "STATE"),
+        column("tier", "TIER"),
+        column("title", "TITLE"),
+        column("team", "FOR"),
+        column("owner", "OWNER"),
+        column("ends", "UNTIL"),
+        column("covers", "SILENT"),
+    ];
+    let mut rows = Vec::new();
+    for record in &all {
+        let covered = exceptions::covered_by(&mut tx, &record.id).await?;
+        let silent = covered
+            .iter()
+            .filter(|c| c.opened_at <= now && c.closed_at.is_none_or(|closed| closed > now));
+        rows.push(row(record, silent.count(), now));
+    }
+    out.list(&columns, rows)?;
+    if out.format() == Format::Table && all.is_empty() {
+        out.line("None. `--all` shows those that are over; `tripline exception submit FILE` asks for one.")?;
+    }
+    Ok(ExitCode::from(CLEAN))
+}
+
+/// The answer to "which exceptions are there, who approved each, what was required, does it hold now, and why is it
+/// still open?".
+fn row(record: &Record, silent: usize, now: DateTime<Utc>) -> Map<String, Value> {
+    let request = &record.request;
+    let frozen = record.frozen.as_ref();
+    let approved: Vec<String> = record
+        .decisions
+        .iter()
+        .map(|d| {
+            format!(
+                "{} ({}) as {}: {}",
+                d.name, d.approver, d.role.role, d.verdict
+            )
+        })
+        .collect();
+    let conditions: Map<String, Value> = frozen
+        .map(|f| f.terms.conditions.iter())
+        .into_iter()
+        .flatten()
+        .map(|c| {
+            let now = record.conditions.get(&c.id);
+            let value = json!({ "text": c.text, "standing": now.map(|c| &c.standing), "said": now.map(|c| &c.said) });
+            (c.id.clone(), value)
+        })
+        .collect();
+    object(json!({
+        "id": record.id,
+        "revision": record.revision,
+        "stands": record.state_at(now),
+        "title": request.title,
+        "tier": frozen.map(|f| &f.triage.tier),
+        "policy": request.provision.to_string(),
+        "policy_version": frozen.map(|f| f.terms.policy.version),
+        "controls": request.controls,
+        "subjects": request.subjects,
+        "team": request.beneficiary_team,
+        "requester": request.requester,
+        "owner": request.owner,
+        "asked_at": record.times.submitted_at,
+        "active_since": record.times.activated_at,
+        "ends": record.times.expires_at.format("%Y-%m-%d").to_string(),
+        "expires_at": record.times.expires_at,
+        "renewals": frozen.map(|f| f.terms.renewals),
+        "facets": frozen.map(|f| &f.facets),
+        "residual_risk": frozen.map(|f| &f.terms.residual),
+        "decided": approved,
+        "conditions": conditions,
+        "covers": silent,
+        "because": why_open(record, now),
+    }))
+}
+
+/// Why an exception that is not over is neither expired nor a change of the policy.
+fn why_open(record: &Record, now: DateTime<Utc>) -> String {
+    let state = record.state_at(now);
+    let ends = record.times.expires_at.format("%Y-%m-%d");
+    let plan = record.request.closure_plan.as_deref();
+    let plan = plan.map_or_else(String::new, |p| {
+        format!(" It is to end like this: {}", p.trim())
+    });
+    let reason = record
+        .request
+        .reason_code
+        .map_or_else(String::new, |r| r.as_str().replace('_', " "));
+    match state {
+        State::Active | State::Suspended => {
+            let renewed = record.frozen.as_ref().map_or(0, |f| f.terms.renewals);
+            let renewed = if renewed > 0 {
+                format!(", renewed {renewed} times")
+            } else {
+                String::new()
+            };
+            let out = record.suspension.map_or_else(String::new, |s| {
+                format!(" It is suspended: {}.", s.as_str().replace('_', " "))
+            });
+            format!(
+                "Its end is on {ends}{renewed}; the policy stands because the reason is {reason}, which is its team's and not the policy's until others ask for the same.{plan}{out}"
+            )
+        }
+        state if state.is_pending() => match record.step_due(now) {
+            Some(due) => format!(
+                "It waits for a decision, due {}.",
+                due.format("%Y-%m-%d %H:%M UTC")
+            ),
+            None => "It waits for what is missing.".to_owned(),
+        },
+        State::Approved => "It is approved and not yet in force.".to_owned(),
+        state => format!("It is {}.", state.as_str().replace('_', " ")),
+    }
+}
+
+/// What waits for somebody: decisions, words to give, things to look at again.
+pub(super) async fn queue(
+    opened: &Opened,
+    by: &PersonId,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    let waits = register::queue(
+        &mut opened.store().read().await?,
+        &opened.set,
+        by,
+        opened.now(),
+    )
+    .await?;
+    let columns = [
+        column("id", "EXCEPTION"),
+        column("what", "WHAT"),
+        column("title", "TITLE"),
+        column("due_at", "DUE"),
+    ];
+    let none = waits.is_empty();
+    let rows = waits.iter().map(|w| {
+        object(json!({ "id": w.exception, "what": w.what, "title": w.title, "due_at": w.due_at }))
+    });
+    out.list(&columns, rows)?;
+    if out.format() == Format::Table && none {
+        out.line("Nothing waits for you.")?;
+    }
+    Ok(ExitCode::from(CLEAN))
+}
+
+/// Says everything about one exception.
+pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let record = match named(opened, name).await? {
+        Ok(record) => record,
+        Err(said) => return refuse(USAGE, said),
+    };
+    let now = opened.now();
+    let mut tx = opened.store().read().await?;
+    let events = exceptions::events(&mut tx, &record.id).await?;
+    let covered = exceptions::covered_by(&mut tx, &record.id).await?;
+    let silent = covered.iter().filter(|c| c.closed_at.is_none()).count();
+    if out.format() != Format::Table {
+        let events: Vec<Value> = events
+            .iter()
+            .map(|e| {
+                json!({ "at": e.at, "actor": e.actor, "act": e.act, "before": e.before, "after": e.after, "reason": e.reason })
+            })
+            .collect();
+        let covered: Vec<Value> = covered
+            .iter()
+            .map(|c| {
+                json!({ "finding": c.finding, "opened_at": c.opened_at, "closed_at": c.closed_at, "because": c.closed_because })
+            })
+            .collect();
+        out.json(&json!({
+            "summary": row(&record, silent, now), "record": record, "stands": record.state_at(now),
+            "possible": possible(record.state_at(now)), "history": events, "coverage": covered,
+        }))?;
+        return Ok(ExitCode::from(CLEAN));
+    }
+    let title = record.request.title.clone().unwrap_or_default();
+    let head = out.ink(Ink::Bold, &format!("{}: {title}", record.id));
+    out.line(head)?;
+    out.line(format!(
+        "{}. {}",
+        standing(&record, now),
+        why_open(&record, now)
+    ))?;
+    terms(&record, out)?;
+    heading("Decisions", out)?;
+    if record.decisions.is_empty() {
+        out.line("  none yet")?;
+    }
+    for d in &record.decisions {
+        let why = d
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |r| format!(": {r}"));
+        let behalf = d
+            .role
+            .on_behalf_of
+            .as_ref()
+            .map_or_else(String::new, |p| format!(" in the place of {p}"));
+        out.line(format!(
+            "  {}  {}  {} as {}{behalf} in `{}`{why}",
+            d.at.format("%Y-%m-%d %H:%M"),
+            d.verdict,
+            d.name,
+            d.role.role,
+            d.step
+        ))?;
+    }
+    heading("History", out)?;
+    for e in &events {
+        let why = e
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |r| format!("  {r}"));
+        out.line(format!(
+            "  {}  {} -> {}  {} by {}{why}",
+            e.at.format("%Y-%m-%d %H:%M"),
+            e.before,
+            e.after,
+            e.act,
+            e.actor
+        ))?;
+    }
+    heading("Silent because of it", out)?;
+    for c in &covered {
+        let end = c.closed_at.map_or_else(
+            || "still".to_owned(),
+            |at| {
+                format!(
+                    "until {}: {}",
+                    at.format("%Y-%m-%d %H:%M"),
+                    c.closed_because.clone().unwrap_or_default()
+                )
+            },
+        );
+        let short: String = c.finding.chars().take(12).collect();
+        out.line(format!(
+            "  fnd-{short}  from {}  {end}",
+            c.opened_at.format("%Y-%m-%d %H:%M")
+        ))?;
+    }
+    if covered.is_empty() {
+        out.line("  nothing yet")?;
+    }
+    let may: Vec<&str> = possible(record.state_at(now))
+        .iter()
+        .map(|a| a.as_str())
+        .collect();
+    out.line(format!(
+        "\nWhat may be done where it stands: {}",
+        may.join(", ")
+    ))?;
+    Ok(ExitCode::from(CLEAN))
+}
+
+fn terms(record: &Record, out: &mut Out) -> anyhow::Result<()> {
+    let request = &record.request;
+    let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".to_owned());
+    heading("What is asked for", out)?;
+    for (name, value) in [
+        ("clause", request.provision.to_string()),
+        ("controls", request.controls.join(", ")),
+        ("subjects", request.subjects.join(", ")),
+        ("asked by", text(&request.requester)),
+        ("owner", text(&request.owner)),
+        ("serves", text(&request.beneficiary_team)),
+        ("purpose", text(&request.business_purpose)),
+        ("limit", text(&request.limit)),
+    ] {
+        out.line(format!("  {name:<10} {value}"))?;
+    }
+    let Some(frozen) = &record.frozen else {
+        heading("Missing", out)?;
+        for one in &record.lacks {
+            out.line(format!("  {:<18} {}", one.field, one.say))?;
+        }
+        return Ok(());
+    };
+    out.line(format!(
+        "  tier       {}, by {}",
+        frozen.triage.tier,
+        frozen.routed.names().join(", ")
+    ))?;
+    out.line(format!("  terms      {}", frozen.digest))?;
+    heading("Steps", out)?;
+    for step in &frozen.steps {
+        out.line(format!("  {:<10} {}", step.id, asked(step)))?;
+    }
+    heading("Conditions", out)?;
+    if frozen.terms.conditions.is_empty() {
+        out.line("  none")?;
+    }
+    for c in &frozen.terms.conditions {
+        let now = match record.conditions.get(&c.id) {
+            None => "not looked at yet".to_owned(),
+            Some(checked) => {
+                let word = match checked.standing {
+                    Standing::Holds => out.ink(Ink::Good, "holds"),
+                    Standing::Unknown(_) => out.ink(Ink::Warn, "cannot be told"),
+                    Standing::Fails => out.ink(Ink::Bad, "does not hold"),
+                };
+                format!(
+                    "{word}, {} ({})",
+                    checked.said,
+                    checked.at.format("%Y-%m-%d %H:%M")
+                )
+            }
+        };
+        out.line(format!("  {:<18} {}", c.id, c.text))?;
+        out.line(format!("  {:<18} {now}", ""))?;
+    }
+    Ok(())
+}
+
+fn heading(text: &str, out: &mut Out) -> anyhow::Result<()> {
+    let text = out.ink(Ink::Bold, text);
+    out.line(format!("\n{text}"))?;
+    Ok(())
+}

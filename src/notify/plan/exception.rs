@@ -1,0 +1,92 @@
+//! Who hears of an exception: a decision is wanted, information is needed, it was decided, it is out of force before its
+//! time. Nothing else is told at once; ends are announced by digests.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{recipient_of, settle};
+use crate::{
+    model::{
+        exception::Terms,
+        id::ExceptionId,
+        notice::{Item, Kind, Mode, Word},
+        people::Principal,
+        policy::Severity,
+    },
+    notify::{
+        facts::{Detail, Facts},
+        route::Desk,
+        text,
+    },
+};
+
+/// Something to say of an exception.
+#[derive(Debug, Clone)]
+pub struct About<'a> {
+    /// The exception.
+    pub id: &'a ExceptionId,
+    /// What is asked for, once that is frozen.
+    pub terms: Option<&'a Terms>,
+    /// The event, so that it is told once.
+    pub event: String,
+    /// What happened.
+    pub word: Word,
+    /// A heading.
+    pub title: String,
+    /// One sentence.
+    pub sentence: String,
+    /// Lines that explain it.
+    pub because: Option<String>,
+    /// What the reader should know: the text of the policy, the failing rows.
+    pub detail: Option<Detail>,
+    /// By when something is to be done.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Whether it cannot wait.
+    pub is_pressing: bool,
+}
+
+/// Plans one word to each of these people and teams, each with why they hear it.
+pub fn exception(
+    desk: &Desk,
+    about: &About<'_>,
+    whom: &[(Principal, &str)],
+    now: DateTime<Utc>,
+) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for (principal, reason) in whom {
+        for to in desk.direct(principal, Mode::Alert, reason) {
+            let recipient = recipient_of(&to);
+            let facts = Facts {
+                severity: if about.is_pressing {
+                    Severity::Critical
+                } else {
+                    Severity::Medium
+                },
+                subject: Some(about.id.to_string()),
+                owner: about.terms.map(|t| t.owner.to_string()),
+                because: about.because.as_deref().map(|b| text::clip(b, 600)),
+                due_at: about.due_at,
+                detail: about.detail.clone(),
+                ..Facts::of_operation(&about.title, &about.sentence, now)
+            };
+            items.push(Item {
+                key: format!("{}:{}:{recipient}", about.event, to.channel),
+                kind: Kind::Exception,
+                word: about.word,
+                mode: to.mode,
+                group: format!("{}|{}|{recipient}", about.event, to.channel),
+                channel: to.channel.clone(),
+                recipient: to.recipient.clone(),
+                finding: None,
+                episode: 0,
+                control: None,
+                reason: to.reason.clone(),
+                facts: json!(facts),
+                planned_at: now,
+                due_at: now,
+            });
+        }
+    }
+    settle(&mut items);
+    items
+}

@@ -1,0 +1,200 @@
+//! What people do to an exception besides deciding it: take it back, end it, put it out of force, look at it again, join
+//! it, look back at it.
+
+use super::{
+    Error,
+    decide::{approver, load},
+};
+use crate::{
+    act::{self, Actor, moved},
+    exception::{
+        decide::Approver,
+        record::{Closure, Joiner, Outcome, Record},
+        state::Act,
+    },
+    model::{
+        exception::{State, Suspension},
+        id::{ExceptionId, PersonId},
+    },
+    run::{Context, Set},
+    store::exceptions,
+};
+
+/// Takes a request back, ends an exception before its time, puts it out of force, or looks at it again. `act` is one of
+/// these.
+///
+/// # Errors
+/// The named reason why they may not.
+pub async fn end(
+    cx: &Context,
+    set: &Set,
+    by: &PersonId,
+    (id, act): (&ExceptionId, Act),
+    reason: &str,
+) -> Result<Record, Error> {
+    let now = cx.clock.now();
+    let reason = why(reason)?;
+    let who = approver(&mut cx.store.read().await?, set, by, now).await?;
+    let mut tx = cx.store.begin().await?;
+    let mut record = load(&mut tx, id).await?;
+    may_end(&record, &who, act)?;
+    match act {
+        Act::Suspend => record.suspension = Some(Suspension::Asked),
+        Act::Review => record.reviewed_at = Some(now),
+        Act::Revoke | Act::Withdraw => record.end_reason = Some(reason.to_owned()),
+        _ => {}
+    }
+    // What time alone has ended cannot be ended again.
+    if record.state_at(now) != record.state {
+        return Err(act::Error::not_now(&record, act, now).into());
+    }
+    moved(
+        &mut tx,
+        &mut record,
+        (act, Actor::Person(by)),
+        Some(reason),
+        now,
+    )
+    .await?;
+    exceptions::update(&mut tx, &mut record, now).await?;
+    tx.commit().await?;
+    Ok(record)
+}
+
+/// Whoever asks or answers for it may take it back or end it; so may whoever signed its last step. Closing is for those
+/// who lead the policy.
+fn may_end(record: &Record, who: &Approver, act: Act) -> Result<(), Error> {
+    let Some(frozen) = &record.frozen else {
+        let own = record.request.requester.as_deref() == Some(who.person.as_str());
+        return if own {
+            Ok(())
+        } else {
+            Err(Error::refused(
+                "not_yours",
+                "only who asked may take it back",
+            ))
+        };
+    };
+    let terms = &frozen.terms;
+    let own = who.person == terms.requester || who.person == terms.owner;
+    let signed = record
+        .decisions
+        .iter()
+        .any(|d| d.approver == who.person && d.options.grants);
+    let is = |role: &str| who.roles.iter().any(|r| r.role == role);
+    let may = match act {
+        Act::Withdraw => own,
+        Act::Revoke | Act::Suspend => own || signed || is("policy-lead"),
+        Act::Review => signed || is("policy-lead"),
+        Act::Close => is("policy-lead"),
+        _ => false,
+    };
+    if may {
+        Ok(())
+    } else {
+        let say = format!("{} may not `{act}` {}", who.person, record.id);
+        Err(Error::refused("not_yours", say))
+    }
+}
+
+fn why(reason: &str) -> Result<&str, Error> {
+    match reason.trim() {
+        "" => Err(Error::refused(
+            "no_reason",
+            "say why: others will want to know",
+        )),
+        reason => Ok(reason),
+    }
+}
+
+/// Looks back at an exception that is over, with how it came out. Those that were in force need an outcome.
+///
+/// # Errors
+/// The named reason why they may not.
+pub async fn close(
+    cx: &Context,
+    set: &Set,
+    by: &PersonId,
+    id: &ExceptionId,
+    (outcome, note): (Outcome, &str),
+) -> Result<Record, Error> {
+    let now = cx.clock.now();
+    let note = why(note)?;
+    let who = approver(&mut cx.store.read().await?, set, by, now).await?;
+    let mut tx = cx.store.begin().await?;
+    let mut record = load(&mut tx, id).await?;
+    may_end(&record, &who, Act::Close)?;
+    let was_active = record.times.activated_at.is_some();
+    if was_active == (outcome == Outcome::NeverActive) {
+        let say = if was_active {
+            format!("{id} was in force, so it has an outcome")
+        } else {
+            format!("{id} never was in force: its outcome is `never_active`")
+        };
+        return Err(Error::refused("wrong_outcome", say));
+    }
+    // What time ended and no sweep has written down yet.
+    super::sweep::one(&mut tx, set, &mut record, now).await?;
+    record.closure = Some(Closure {
+        by: by.clone(),
+        outcome,
+        note: note.to_owned(),
+        at: now,
+    });
+    let said = format!("{outcome}: {note}");
+    moved(
+        &mut tx,
+        &mut record,
+        (Act::Close, Actor::Person(by)),
+        Some(&said),
+        now,
+    )
+    .await?;
+    exceptions::update(&mut tx, &mut record, now).await?;
+    tx.commit().await?;
+    Ok(record)
+}
+
+/// Another team asks for the same: it joins instead of asking anew. What it joins goes on as it is; the team is counted.
+///
+/// # Errors
+/// The named reason why they may not.
+pub async fn join(
+    cx: &Context,
+    set: &Set,
+    by: &PersonId,
+    id: &ExceptionId,
+    because: &str,
+) -> Result<Record, Error> {
+    let now = cx.clock.now();
+    let because = why(because)?;
+    let who = approver(&mut cx.store.read().await?, set, by, now).await?;
+    let mut tx = cx.store.begin().await?;
+    let mut record = load(&mut tx, id).await?;
+    let state = record.state_at(now);
+    if !(state.is_pending() || matches!(state, State::Approved | State::Active)) {
+        return Err(act::Error::not_now(&record, Act::Sign, now).into());
+    }
+    let Some(team) = who.team else {
+        return Err(Error::refused(
+            "no_team",
+            format!("{by} is of no team, and teams join"),
+        ));
+    };
+    let own = record.request.beneficiary_team.as_deref() == Some(team.as_str());
+    if own || record.joiners.iter().any(|j| j.team == team) {
+        return Err(Error::refused(
+            "joined_already",
+            format!("{team} asks for it already"),
+        ));
+    }
+    record.joiners.push(Joiner {
+        team,
+        person: by.clone(),
+        because: because.to_owned(),
+        at: now,
+    });
+    exceptions::update(&mut tx, &mut record, now).await?;
+    tx.commit().await?;
+    Ok(record)
+}
