@@ -58,6 +58,9 @@ pub mod run;
 /// The exception line: load, decide, record.
 pub mod register;
 
+/// What auditors ask for.
+pub mod report;
+
 /// What people say of findings and collections.
 pub mod remark;
 

@@ -6,6 +6,7 @@ pub mod control;
 pub mod cron;
 pub mod folder;
 pub mod frameworks;
+pub mod import;
 pub mod load;
 pub mod name;
 pub mod policy;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 
@@ -12,8 +13,18 @@ use super::{
     out::{Format, Ink, Out},
 };
 use crate::{
-    model::{control::Control, finding::Finding, notice::Item},
-    store::{Found, findings, outbox, transitions},
+    evaluate::limit,
+    exception::{
+        coverage::{Case, Coverage, Register},
+        record::Record,
+    },
+    model::{
+        control::{Control, Waivable},
+        finding::Finding,
+        notice::Item,
+        outcome::Outcome,
+    },
+    store::{Found, exceptions, findings, outbox, transitions},
 };
 
 /// Say all about a finding, or what a code such as TL0103 means.
@@ -49,22 +60,38 @@ pub(super) async fn run(what: &str, opened: &Opened, out: &mut Out) -> anyhow::R
     };
     let history = transitions::of_finding(&mut tx, finding.key).await?;
     let told = outbox::fates(&mut tx, finding.key).await?;
+    let records = exceptions::list(
+        &mut tx,
+        &exceptions::Filter {
+            control: Some(finding.control.clone()),
+            ..exceptions::Filter::default()
+        },
+    )
+    .await?;
     let control = opened
         .set
         .catalog
         .control(&finding.control)
         .map(AsRef::as_ref);
+    let cover = cover(&finding, control, &records, opened.now());
     if out.format() != Format::Table {
         let fields = row(&finding, &opened.set.catalog, opened.now());
         let fates: Vec<Value> = told
             .iter()
             .map(|(item, fate)| json!({ "item": item, "fate": fate_of(fate) }))
             .collect();
-        out.json(&json!({ "finding": fields, "history": history.iter().map(moved).collect::<Vec<_>>(), "told": fates }))?;
+        let covered: Vec<&str> = cover.by.iter().map(AsRef::as_ref).collect();
+        let lost: Vec<Value> = cover
+            .lost
+            .iter()
+            .map(|l| json!({ "exception": l.exception, "clause": l.clause, "why": l.why }))
+            .collect();
+        out.json(&json!({ "covered_by": covered, "not_covered_by": lost, "finding": fields, "history": history.iter().map(moved).collect::<Vec<_>>(), "told": fates }))?;
         return Ok(ExitCode::from(CLEAN));
     }
     head(&finding, control, opened, out)?;
     rows(&finding, out)?;
+    covers(&finding, control, &cover, out)?;
     heading("History", out)?;
     for one in &history {
         let before = one.before.map_or("new", |b| b.as_str());
@@ -137,6 +164,57 @@ fn head(
         "  it fails when: {}",
         control.fails_when.text.trim()
     ))?;
+    Ok(())
+}
+
+/// What covers a finding, and why what speaks of it does not.
+fn cover(
+    finding: &Finding,
+    control: Option<&Control>,
+    records: &[Record],
+    now: DateTime<Utc>,
+) -> Coverage {
+    let case = Case {
+        control: &finding.control,
+        definition: control.map_or(finding.definition, |c| c.definition),
+        waivable: control.is_none_or(|c| c.exceptions != Waivable::Never),
+        subject: &finding.subject,
+        outcome: Outcome::Fail,
+        rows: &finding.rows,
+        fingerprint: &finding.fingerprint,
+        now,
+    };
+    let register = Register::new(records.iter().filter_map(Record::entry).collect());
+    register.covers(&case, &|text, row| limit(text, row, now))
+}
+
+fn covers(
+    finding: &Finding,
+    control: Option<&Control>,
+    cover: &Coverage,
+    out: &mut Out,
+) -> anyhow::Result<()> {
+    heading("Exceptions", out)?;
+    for id in &cover.by {
+        out.line(format!(
+            "  {id} covers it: it is silent, and still counted."
+        ))?;
+    }
+    for lost in &cover.lost {
+        out.line(format!(
+            "  {} does not cover it ({}): {}",
+            lost.exception, lost.clause, lost.why
+        ))?;
+    }
+    if cover.by.is_empty() && cover.lost.is_empty() {
+        let never = control.is_some_and(|c| c.exceptions == Waivable::Never);
+        let say = if never {
+            format!("none, and `{}` permits none", finding.control)
+        } else {
+            "none speaks of it".to_owned()
+        };
+        out.line(format!("  {say}"))?;
+    }
     Ok(())
 }
 

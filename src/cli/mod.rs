@@ -23,6 +23,7 @@ pub mod query;
 mod rehearse;
 pub mod remark;
 pub mod replay;
+pub mod report;
 pub mod runs;
 pub mod schema;
 pub mod serve;
@@ -95,6 +96,7 @@ enum Command {
     Exception(exception::Args),
     Token(token::Args),
     Decide(decide::Args),
+    Report(report::Args),
     Controls(controls::ControlArgs),
     /// Sources with their datasets and how each was collected last.
     Sources,
@@ -198,6 +200,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Exception(args) => args.as_of,
         Command::Token(args) => args.as_of,
         Command::Decide(args) => args.as_of,
+        Command::Report(args) => args.as_of,
         _ => None,
     };
     let opened = Opened::of(loaded, as_of).await?;
@@ -205,6 +208,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args, &opened, out).await,
         Command::Mute(args) => remark::run(&args, &opened, out).await,
         Command::Exception(args) => exception::run(args, &opened, out).await,
+        Command::Report(args) => report::run(&args, &opened, out).await,
         Command::Decide(args) => decide::run(&args, &opened, out).await,
         Command::Token(args) => token::run(&args, &opened, out).await,
         Command::Findings(args) => findings::run(args, &opened, out).await,

@@ -204,7 +204,7 @@ fn lacking(edits: &[(&str, &str)]) -> Vec<String> {
     let rules = policy.exceptions.clone().unwrap();
     let control = |id: &ControlId| {
         let mut control = crate::model::definition::tests::rotation().control(id);
-        control.policy = "nhi-credentials#rotation".parse_provision();
+        control.policy = "nhi-credentials#rotation".parse().unwrap();
         (id.as_str() == "rotation").then(|| Arc::new(control))
     };
     let seen = |_: &ControlId, subject: &SubjectId| Some(subject.as_str() == "aws/secret/svc-1");
@@ -349,7 +349,7 @@ fn terms() -> Terms {
         title: "Later rotation of the ledger key".to_owned(),
         kind: Kind::Compensated,
         category: "rotation-delay".to_owned(),
-        provision: "nhi-credentials#rotation".parse_provision(),
+        provision: "nhi-credentials#rotation".parse().unwrap(),
         policy: Pinned {
             version: 4,
             effective: "2026-10-01".parse().unwrap(),
@@ -400,20 +400,6 @@ fn terms() -> Terms {
         renewal_of: None,
         renewals: 0,
         original_expires_at: None,
-    }
-}
-
-trait ParseProvision {
-    fn parse_provision(&self) -> crate::model::policy::ProvisionRef;
-}
-
-impl ParseProvision for str {
-    fn parse_provision(&self) -> crate::model::policy::ProvisionRef {
-        let (policy, provision) = self.split_once('#').unwrap();
-        crate::model::policy::ProvisionRef {
-            policy: policy.into(),
-            provision: provision.to_owned(),
-        }
     }
 }
 

@@ -38,6 +38,20 @@ impl std::fmt::Display for ProvisionRef {
     }
 }
 
+impl std::str::FromStr for ProvisionRef {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('#') {
+            Some((policy, provision)) if !policy.is_empty() && !provision.is_empty() => Ok(Self {
+                policy: policy.into(),
+                provision: provision.to_owned(),
+            }),
+            _ => Err("write `policy#provision`"),
+        }
+    }
+}
+
 /// A reference into a published framework, `NAME:REF`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FrameworkRef {

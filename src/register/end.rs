@@ -1,12 +1,15 @@
 //! What people do to an exception besides deciding it: take it back, end it, put it out of force, look at it again, join
 //! it, look back at it.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{
     Error,
     decide::{approver, load},
 };
 use crate::{
     act::{self, Actor, moved},
+    clock::stamp,
     exception::{
         decide::Approver,
         record::{Closure, Joiner, Outcome, Record},
@@ -17,7 +20,7 @@ use crate::{
         id::{ExceptionId, PersonId},
     },
     run::{Context, Set},
-    store::exceptions,
+    store::{delegations, delegations::Delegation, exceptions},
 };
 
 /// Takes a request back, ends an exception before its time, puts it out of force, or looks at it again. `act` is one of
@@ -198,3 +201,56 @@ pub async fn join(
     tx.commit().await?;
     Ok(record)
 }
+
+/// Lets another act in one's place: in one of one's own roles, for a time.
+///
+/// # Errors
+/// The named reason why they may not.
+pub async fn delegate(
+    cx: &Context,
+    set: &Set,
+    by: &PersonId,
+    (to, role): (&PersonId, &str),
+    (begins_at, ends_at): (DateTime<Utc>, DateTime<Utc>),
+    because: &str,
+) -> Result<Delegation, Error> {
+    let now = cx.clock.now();
+    let because = why(because)?;
+    let directory = &set.catalog.directory;
+    let own = directory
+        .person(by)
+        .is_some_and(|p| p.roles.iter().any(|r| r == role));
+    if !own {
+        let say =
+            format!("you do not bear the role `{role}`, and nobody lends what they do not have");
+        return Err(Error::refused("not_yours", say));
+    }
+    if to == by || directory.person(to).is_none() {
+        return Err(Error::refused(
+            "nobody",
+            format!("`{to}` is nobody who could act in your place"),
+        ));
+    }
+    if ends_at <= begins_at || ends_at <= now || ends_at - begins_at > LONGEST_LOAN {
+        let say = "it ends before it begins, is over, or lasts longer than ninety days".to_owned();
+        return Err(Error::refused("wrong_time", say));
+    }
+    let one = Delegation {
+        id: stamp("dlg-", now),
+        person: by.clone(),
+        delegate: to.clone(),
+        role: role.to_owned(),
+        begins_at,
+        ends_at,
+        because: because.to_owned(),
+        created_at: now,
+        revoked_at: None,
+    };
+    let mut tx = cx.store.begin().await?;
+    delegations::insert(&mut tx, &one).await?;
+    tx.commit().await?;
+    Ok(one)
+}
+
+/// The longest that a role is lent.
+const LONGEST_LOAN: TimeDelta = TimeDelta::days(90);

@@ -17,7 +17,7 @@ mod verdict;
 pub use condition::attest;
 pub use context::package;
 pub use decide::{Word, decide, grant};
-pub use end::{close, end, join};
+pub use end::{close, delegate, end, join};
 pub use identity::{Identity, issue, who};
 pub use queue::{Waiting, queue};
 pub use submit::{Submitted, preview, submit};

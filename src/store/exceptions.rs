@@ -471,6 +471,20 @@ pub async fn covering(
     Ok(all)
 }
 
+/// What kept a finding silent after an instant, the first first.
+pub async fn ever_covering(
+    tx: &mut Tx,
+    finding: FindingKey,
+    after: DateTime<Utc>,
+) -> Result<Vec<Covered>> {
+    let sql = "select * from coverage where finding = $1 and opened_at > $2 order by opened_at, exception";
+    Ok(on!(tx, c => sqlx::query_as(sql)
+        .bind(finding.to_string())
+        .bind(us(after))
+        .fetch_all(c)
+        .await)?)
+}
+
 /// What an exception ever kept silent, oldest first.
 pub async fn covered_by(tx: &mut Tx, id: &ExceptionId) -> Result<Vec<Covered>> {
     let sql = "select * from coverage where exception = $1 order by opened_at, finding";

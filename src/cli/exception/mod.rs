@@ -3,6 +3,8 @@
 
 mod act;
 mod ask;
+mod delegate;
+mod import;
 mod package;
 mod show;
 
@@ -128,6 +130,32 @@ pub enum What {
         #[arg(long, value_name = "TEXT")]
         because: String,
     },
+    /// Let somebody act in your place: in one of your roles, for a time.
+    Delegate {
+        /// Who acts.
+        to: String,
+        /// In which of your roles.
+        #[arg(long, value_name = "ROLE")]
+        role: String,
+        /// From when on; now, when left out.
+        #[arg(long, value_name = "TIME")]
+        from: Option<DateTime<Utc>>,
+        /// Until when.
+        #[arg(long, value_name = "TIME")]
+        until: DateTime<Utc>,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+    /// Who acts in whose place, and did before.
+    Delegations,
+    /// Take a delegation back.
+    Undelegate {
+        /// Its id.
+        id: String,
+    },
+    /// Turn what another tool calls an exception into drafts, with what each lacks.
+    Import(import::Args),
     /// Look back at one that is over.
     Close {
         /// The exception.
@@ -160,6 +188,8 @@ pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::R
         What::List(which) => show::list(&which, opened, out).await,
         What::Preview { file } => ask::preview(opened, &file, out).await,
         What::Show { id } => show::one(opened, &id, out).await,
+        What::Import(args) => import::run(opened, &args, out).await,
+        What::Delegations => delegate::list(opened, out).await,
         what => match token::who(opened).await? {
             Ok(by) => {
                 let done = known(opened, &by, what, out).await;
@@ -184,6 +214,17 @@ async fn known(
             ask::submit(opened, by, (&file, again.as_deref()), out).await
         }
         What::Queue => show::queue(opened, by, out).await,
+        What::Delegate {
+            to,
+            role,
+            from,
+            until,
+            because,
+        } => {
+            let period = (from.unwrap_or_else(|| opened.now()), until);
+            delegate::lend(opened, by, (&to, &role), period, &because, out).await
+        }
+        What::Undelegate { id } => delegate::take_back(opened, by, &id, out).await,
         What::Package { id } => package::run(opened, by, &id, out).await,
         what => act::run(opened, by, what, out).await,
     }

@@ -1,0 +1,909 @@
+//! The register from outside: what nobody may do, emergencies, renewals, people who act for others, and what auditors ask.
+
+use std::{fmt::Write as _, fs, process::Command, thread};
+
+use serde_json::Value;
+
+use super::{Installation, Ran, company::stores};
+use crate::systems::{Database, required};
+
+/// An installation with vendors in a file, whose reviews have lapsed, and people who decide.
+struct Office {
+    on: Installation,
+    _database: Option<Database>,
+}
+
+const PEOPLE: &str = r"people:
+  - { id: eve, name: Eve, email: eve@example.test, team: scoring, roles: [owner] }
+  - { id: olaf, name: Olaf, email: olaf@example.test, team: scoring }
+  - { id: sam, name: Sam, email: sam@example.test, team: security, roles: [owner, lead], identities: [sam-admin] }
+  - { id: pia, name: Pia, email: pia@example.test, team: security, roles: [lead, oncall] }
+  - { id: tess, name: Tess, email: tess@example.test, team: risk, roles: [owner, lead, board] }
+  - { id: otto, name: Otto, email: otto@example.test, team: risk }
+  - { id: lee, name: Lee, email: lee@example.test, team: ai-governance, roles: [policy-lead] }
+";
+
+impl Office {
+    fn new((store, database): (String, Option<Database>)) -> Self {
+        let on = Installation::new();
+        on.secret("store", &store);
+        for file in fs::read_dir(on.path("policies")).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        on.write(
+            "policies/third-party-ai.yaml",
+            include_str!("../../cases/exception/vendors/policy.yaml"),
+        );
+        let control = super::company::CONTROL;
+        on.write(
+            "controls/review.yaml",
+            &control.replacen("severity: high", "severity: high\nfingerprint: [name]", 1),
+        );
+        let office = Self {
+            on,
+            _database: database,
+        };
+        office.people(PEOPLE);
+        let mut vendors = "id,name,tier,owner,review_due\n".to_owned();
+        for n in [1, 2, 3, 10] {
+            writeln!(vendors, "V-{n},Vendor {n},high,procurement,2031-01-01").unwrap();
+        }
+        office.on.write("vendors.csv", &vendors);
+        office.check("2031-06-02T07:00:00Z");
+        office
+    }
+
+    fn people(&self, people: &str) {
+        self.on.write(
+            "tripline.yaml",
+            &format!(
+                r#"
+organisation: Example Bank
+store: {{ file: "{}" }}
+evidence: data/evidence
+sources:
+  vendors: {{ connector: vendors-csv, owner: procurement, refresh: 1s, settings: {{ path: vendors.csv, max_age: 9999d }} }}
+teams:
+  - {{ id: procurement }}
+  - {{ id: security }}
+  - {{ id: scoring }}
+  - {{ id: risk }}
+  - {{ id: ai-governance }}
+{people}
+routes: []
+audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
+"#,
+                self.on.path("store").display()
+            ),
+        );
+    }
+
+    fn check(&self, at: &str) -> Ran {
+        self.on.check(at)
+    }
+
+    fn token(&self, who: &str) -> String {
+        let token = self.on.path(&format!("{who}.token"));
+        if !token.exists() {
+            let made = [
+                "token",
+                "create",
+                who,
+                "--for",
+                "365d",
+                "--as-of",
+                "2031-06-01T00:00:00Z",
+            ];
+            self.on
+                .secret(&format!("{who}.token"), &self.on.run(&made, None).ends(0));
+        }
+        token.display().to_string()
+    }
+
+    /// Does something as somebody, at an instant.
+    fn does(&self, who: &str, at: &str, words: &[&str]) -> Ran {
+        let token = self.token(who);
+        let all = [&["exception"], words, &["--as-of", at]].concat();
+        self.on.run_with(&all, &[("TRIPLINE_TOKEN_FILE", &token)])
+    }
+
+    /// It is refused, with that reason.
+    #[track_caller]
+    fn refused(&self, ran: &Ran, reason: &str) {
+        assert_eq!(ran.code(), Some(2), "{}\n{}", ran.out(), ran.err());
+        assert!(ran.err().contains(reason), "{reason}: {}", ran.err());
+    }
+
+    fn package(&self, who: &str, at: &str, id: &str) -> String {
+        let said = self
+            .does(who, at, &["package", id, "--format", "json"])
+            .ends(0);
+        let package: Value = serde_json::from_str(&said).unwrap();
+        package["digest"].as_str().unwrap().to_owned()
+    }
+
+    fn approves(&self, who: &str, at: &str, id: &str) -> Ran {
+        let digest = self.package(who, at, id);
+        self.does(who, at, &["approve", id, "--package", &digest])
+    }
+
+    /// Hands a request in that differs from a good one in these lines.
+    fn asks(&self, at: &str, changes: &[(&str, &str)]) -> Ran {
+        let mut lines: Vec<(String, String)> = REQUEST
+            .lines()
+            .filter_map(|l| l.split_once(": "))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        for (key, value) in changes {
+            lines.retain(|(k, _)| k != key);
+            if !value.is_empty() {
+                lines.push(((*key).to_owned(), (*value).to_owned()));
+            }
+        }
+        let text: String = lines.iter().map(|(k, v)| format!("{k}: {v}\n")).collect();
+        self.on.write("request.yaml", &text);
+        let who = if text.contains("requester: sam-admin") {
+            "sam"
+        } else {
+            "eve"
+        };
+        let file = self.on.path("request.yaml").display().to_string();
+        self.does(who, at, &["submit", &file])
+    }
+
+    fn stands(&self, id: &str, at: &str) -> Value {
+        let said = self.on.run(
+            &["exception", "show", id, "--as-of", at, "--format", "json"],
+            None,
+        );
+        serde_json::from_str(&said.ends(0)).unwrap()
+    }
+
+    /// The vendors on whom something is open that nothing covers.
+    fn open(&self) -> Vec<String> {
+        let all = self.on.list(&["findings"]);
+        let open = all.iter().filter(|f| f["covered_by"].is_null());
+        let mut names: Vec<String> = open
+            .map(|f| {
+                f["subject"]
+                    .as_str()
+                    .unwrap()
+                    .rsplit('/')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+const REQUEST: &str = r"title: A later review of vendor one
+kind: waiver
+category: late-review
+policy: third-party-ai#review
+controls: [review]
+requester: eve
+owner: olaf
+beneficiary_team: scoring
+monitors: [olaf]
+business_purpose: The vendor is being bought and its papers come in July
+impact_if_denied: Cards cannot be printed for a week
+reason_code: needs_time
+alternatives: Another vendor was asked and cannot deliver before August
+risk_introduced: A change at the vendor stays unseen for a month
+risk: { inherent: { likelihood: low, impact: medium, rating: low }, residual: { likelihood: low, impact: medium, rating: low } }
+facets: { business_impact: high, legal_exposure: false }
+scope: { subjects: [vendors/vendor/V-1] }
+expires_at: 2031-06-30T00:00:00Z
+closure_plan: The papers are reviewed by the end of June
+";
+
+/// R164, R165, R175, R178, R179, R094, R098: what nobody may do, each refused with its reason, and nothing is covered by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_may_do_is_refused_with_its_reason() {
+    for store in stores().await {
+        let o = Office::new(store);
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        // Too large to be read by people; keys that set what only a transition sets.
+        o.on.write("large.yaml", &"# x\n".repeat(2_700_000));
+        let large = o.on.path("large.yaml").display().to_string();
+        o.refused(
+            &o.does("eve", "2031-06-02T08:00:00Z", &["submit", &large]),
+            "attach what is larger",
+        );
+        for key in ["state: approved", "decisions: []", "approved_by: sam"] {
+            let (k, v) = key.split_once(": ").unwrap();
+            let ran = o.asks("2031-06-02T08:00:01Z", &[(k, v)]);
+            assert!(
+                ran.code() == Some(2) && ran.err().contains("unknown key"),
+                "{}",
+                ran.err()
+            );
+        }
+        // What a request may not say; each is named, and it is sent back.
+        for (key, value, said) in [
+            (
+                "business_purpose",
+                "\"The vendor is\\u202E being bought now and\"",
+                "U+202E",
+            ),
+            (
+                "business_purpose",
+                "management request because of business need",
+                "could be said of anything",
+            ),
+            (
+                "scope",
+                "{ subjects: [\"vendors/vendor/*\"] }",
+                "is a pattern",
+            ),
+            (
+                "scope",
+                "{ subjects: [vendors/vendor/v-1] }",
+                "nothing runs as",
+            ),
+            (
+                "limit",
+                "review_due > CAST('2031-02-01' AS DATE)",
+                "is not true of",
+            ),
+            ("limit", "review_due >", "cannot be read"),
+            ("expires_at", "2031-09-30T00:00:00Z", "permits at most 60d"),
+            ("expires_at", "2031-07-15T00:00:00Z", "it lasts at most 30d"),
+            ("expires_at", "", "a question to the policy"),
+            ("facets", "{ business_impact: huge }", "is one of low"),
+            (
+                "facets",
+                "{ severity: low }",
+                "not for the requester to say",
+            ),
+            ("owner", "nobody-here", "nobody is called"),
+        ] {
+            let ran = o.asks("2031-06-02T08:01:00Z", &[(key, value)]);
+            let out = ran.ends(1);
+            assert!(
+                out.contains("needs info") && out.contains(said),
+                "{key} {value}: {out}"
+            );
+        }
+        // Somebody by another account of theirs is still the one who asks.
+        o.asks(
+            "2031-06-02T08:02:00Z",
+            &[
+                ("requester", "sam-admin"),
+                ("scope", "{ subjects: [vendors/vendor/V-2] }"),
+            ],
+        )
+        .ends(0);
+        let id = "EXC-2031-0013";
+        o.refused(
+            &o.approves("sam", "2031-06-02T08:03:00Z", id),
+            "is_requester",
+        );
+        // Levels are not skipped, and authority binds the last.
+        o.asks("2031-06-02T08:04:00Z", &[]).ends(0);
+        let id = "EXC-2031-0014";
+        o.refused(&o.approves("pia", "2031-06-02T08:05:00Z", id), "not_asked");
+        o.refused(
+            &o.approves("eve", "2031-06-02T08:05:00Z", id),
+            "is_requester",
+        );
+        o.refused(
+            &o.does(
+                "sam",
+                "2031-06-02T08:05:00Z",
+                &["grant", id, "--because", "now"],
+            ),
+            "no_emergency",
+        );
+        o.refused(
+            &o.does(
+                "otto",
+                "2031-06-02T08:05:00Z",
+                &["withdraw", id, "--because", "no"],
+            ),
+            "not_yours",
+        );
+        let seen = o.package("sam", "2031-06-02T08:06:00Z", id);
+        o.refused(
+            &o.does(
+                "tess",
+                "2031-06-02T08:06:30Z",
+                &["approve", id, "--package", &seen],
+            ),
+            "unknown_package",
+        );
+        o.refused(
+            &o.does(
+                "sam",
+                "2031-06-02T08:06:30Z",
+                &["deny", id, "--package", &seen, "--because", " "],
+            ),
+            "no_reason",
+        );
+        // Sent back and handed in again, what was seen before is stale.
+        let other = o.package("tess", "2031-06-02T08:07:00Z", id);
+        o.does(
+            "sam",
+            "2031-06-02T08:07:00Z",
+            &["ask", id, "--package", &seen, "--because", "How late?"],
+        )
+        .ends(0);
+        let file = o.on.path("request.yaml").display().to_string();
+        let text = fs::read_to_string(&file)
+            .unwrap()
+            .replace("papers come in July", "papers come on 20 June");
+        fs::write(&file, text).unwrap();
+        o.does(
+            "eve",
+            "2031-06-02T08:08:00Z",
+            &["submit", &file, "--again", id],
+        )
+        .ends(0);
+        o.refused(
+            &o.does(
+                "tess",
+                "2031-06-02T08:09:00Z",
+                &["approve", id, "--package", &other],
+            ),
+            "stale_terms",
+        );
+        // The clock was set back.
+        o.refused(
+            &o.approves("tess", "2031-06-02T08:07:30Z", id),
+            "clock_set_back",
+        );
+        // The policy changed while the request was pending.
+        let policy = fs::read_to_string(o.on.path("policies/third-party-ai.yaml")).unwrap();
+        o.on.write(
+            "policies/third-party-ai.yaml",
+            &policy.replace("version: 3", "version: 4"),
+        );
+        o.refused(
+            &o.approves("tess", "2031-06-02T08:10:00Z", id),
+            "stale_policy",
+        );
+        o.on.write("policies/third-party-ai.yaml", &policy);
+        // A token that was taken back, or made up, is nobody's.
+        let listed: Value = serde_json::from_str(
+            &o.on
+                .run(&["token", "list", "--format", "json"], None)
+                .ends(0),
+        )
+        .unwrap();
+        let tess = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|t| t["person"] == "tess")
+            .unwrap();
+        o.on.run(&["token", "revoke", tess["id"].as_str().unwrap()], None)
+            .ends(0);
+        o.refused(
+            &o.does("tess", "2031-06-02T08:11:00Z", &["queue"]),
+            "revoked_token",
+        );
+        let forged = o.on.run_with(
+            &["exception", "queue"],
+            &[(
+                "TRIPLINE_TOKEN",
+                "tlp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            )],
+        );
+        o.refused(&forged, "unknown_token");
+        o.check("2031-06-02T08:20:00Z").ends(1);
+        assert_eq!(
+            o.open(),
+            ["V-1", "V-10", "V-2", "V-3"],
+            "none of that covered anything"
+        );
+        o.on.run(&["audit", "verify"], None).ends(0);
+    }
+}
+
+/// R083, R130, R131, R133: in the lowest tier the policy decides and writes it down; one subject is that subject; what
+/// ends ends for every caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let low = [
+            ("facets", "{ business_impact: low, legal_exposure: false }"),
+            ("expires_at", "2031-06-09T08:00:00Z"),
+        ];
+        let said = o.asks("2031-06-02T08:00:00Z", &low).ends(0);
+        assert!(
+            said.contains("active until") && said.contains("by the policy itself"),
+            "{said}"
+        );
+        o.check("2031-06-02T08:05:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"], "V-10 is not V-1");
+        // Two that overlap: losing one is not losing all.
+        o.asks("2031-06-02T08:06:00Z", &low).ends(0);
+        o.does(
+            "eve",
+            "2031-06-02T08:07:00Z",
+            &["revoke", "EXC-2031-0001", "--because", "one is enough"],
+        )
+        .ends(0);
+        o.check("2031-06-02T08:10:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        // A name that changes is another vendor than the one that was looked at.
+        let vendors = fs::read_to_string(o.on.path("vendors.csv")).unwrap();
+        o.on.write("vendors.csv", &vendors.replace("Vendor 1,", "Vendor One,"));
+        o.check("2031-06-02T09:00:00Z").ends(1);
+        assert_eq!(
+            o.stands("EXC-2031-0002", "2031-06-02T09:01:00Z")["record"]["suspension"],
+            "fingerprint_changed"
+        );
+        o.on.write("vendors.csv", &vendors);
+        o.asks("2031-06-02T10:00:00Z", &low).ends(0);
+        o.check("2031-06-02T10:05:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        // Who answers for it leaves: nobody keeps its promise.
+        o.people(&PEOPLE.replace("id: olaf", "id: olga"));
+        o.check("2031-06-03T08:00:00Z").ends(1);
+        assert_eq!(
+            o.stands("EXC-2031-0003", "2031-06-03T08:01:00Z")["record"]["suspension"],
+            "owner_gone"
+        );
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        o.people(PEOPLE);
+        o.asks(
+            "2031-06-03T09:00:00Z",
+            &[low[0], ("expires_at", "2031-06-10T08:00:00Z")],
+        )
+        .ends(0);
+        o.check("2031-06-03T09:05:00Z").ends(1);
+        // Over for everybody at its instant, before any sweep has written that down.
+        let end = "2031-06-10T08:00:00Z";
+        let id = "EXC-2031-0004";
+        assert_eq!(o.stands(id, "2031-06-10T07:59:59Z")["stands"], "active");
+        assert_eq!(o.stands(id, end)["stands"], "expired");
+        let listed =
+            o.on.list(&["exception", "list", "--state", "active", "--as-of", end]);
+        assert!(listed.is_empty(), "{listed:?}");
+        let decided = o.on.run(
+            &[
+                "decide",
+                "--control",
+                "review",
+                "--subject",
+                "vendors/vendor/V-1",
+                "--as-of",
+                end,
+                "--format",
+                "json",
+            ],
+            None,
+        );
+        assert!(decided.ends(1).contains("it is expired"));
+        o.check(end).ends(1);
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        let finding = &o.on.list(&["findings"])[0];
+        let why =
+            o.on.run(&["explain", finding["id"].as_str().unwrap()], None)
+                .ends(0);
+        assert!(why.contains("does not cover it"), "{why}");
+    }
+}
+
+/// R139, R174, R090, R091: a grant in an emergency ends by itself unless the chain signs it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_grant_is_ratified_or_unwound() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let pressing = [("facets", "{ business_impact: high, legal_exposure: true }")];
+        o.asks("2031-06-02T08:00:00Z", &pressing).ends(0);
+        let id = "EXC-2031-0001";
+        o.refused(
+            &o.does(
+                "sam",
+                "2031-06-02T08:01:00Z",
+                &["grant", id, "--because", "cards stop"],
+            ),
+            "not_asked",
+        );
+        let said = o
+            .does(
+                "pia",
+                "2031-06-02T08:02:00Z",
+                &["grant", id, "--because", "Cards stop printing."],
+            )
+            .ends(0);
+        assert!(said.contains("active until 2031-06-02 20:02"), "{said}");
+        o.check("2031-06-02T08:05:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        // Nobody ratifies: it is unwound, and told.
+        o.check("2031-06-02T20:02:00Z").ends(1);
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        let over = o.stands(id, "2031-06-02T20:03:00Z");
+        assert!(
+            over["stands"] == "expired" || over["stands"] == "revoked",
+            "{over}"
+        );
+        // Ratified through the whole chain, it lasts as long as was asked for.
+        o.asks("2031-06-03T08:00:00Z", &pressing).ends(0);
+        let id = "EXC-2031-0002";
+        o.does(
+            "pia",
+            "2031-06-03T08:02:00Z",
+            &["grant", id, "--because", "Cards stop printing again."],
+        )
+        .ends(0);
+        o.approves("sam", "2031-06-03T08:10:00Z", id).ends(0);
+        let said = o.approves("tess", "2031-06-03T08:11:00Z", id).ends(0);
+        assert!(said.contains("active until 2031-06-30"), "{said}");
+        o.check("2031-06-04T08:00:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+    }
+}
+
+/// R138, R048, R125: a renewal is a new request through the whole chain, counted and limited, one level more at the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_is_counted_limited_and_goes_one_level_higher() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
+        o.approves("sam", "2031-06-02T08:01:00Z", "EXC-2031-0001")
+            .ends(0);
+        o.approves("tess", "2031-06-02T08:02:00Z", "EXC-2031-0001")
+            .ends(0);
+        // Nobody looks at it again in time, so it is suspended; somebody does, and it goes on.
+        o.check("2031-06-16T08:02:00Z").ends(1);
+        let state = o.stands("EXC-2031-0001", "2031-06-16T08:03:00Z");
+        assert_eq!(state["record"]["suspension"], "review_overdue");
+        o.approves("tess", "2031-06-16T09:00:00Z", "EXC-2031-0001")
+            .ends(0);
+        o.check("2031-06-16T09:05:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        let renew =
+            |of: &str, at: &str, end: &str| o.asks(at, &[("renewal_of", of), ("expires_at", end)]);
+        let first = renew(
+            "EXC-2031-0001",
+            "2031-06-28T08:00:00Z",
+            "2031-07-20T00:00:00Z",
+        )
+        .ends(0);
+        assert!(!first.contains("board"), "{first}");
+        o.approves("sam", "2031-06-28T08:01:00Z", "EXC-2031-0002")
+            .ends(0);
+        o.approves("tess", "2031-06-28T08:02:00Z", "EXC-2031-0002")
+            .ends(0);
+        let second = renew(
+            "EXC-2031-0002",
+            "2031-07-10T08:00:00Z",
+            "2031-08-05T00:00:00Z",
+        )
+        .ends(0);
+        assert!(
+            second.contains("renewed-before") && second.contains("step      board"),
+            "{second}"
+        );
+        for (who, at) in [
+            ("sam", "2031-07-10T08:01:00Z"),
+            ("pia", "2031-07-10T08:02:00Z"),
+            ("tess", "2031-07-10T08:03:00Z"),
+        ] {
+            o.approves(who, at, "EXC-2031-0003").ends(0);
+        }
+        let record = o.stands("EXC-2031-0003", "2031-07-10T08:05:00Z");
+        let terms = &record["record"]["frozen"]["terms"];
+        assert_eq!(terms["renewals"], 2);
+        assert_eq!(terms["original_expires_at"], "2031-06-30T00:00:00Z");
+        let third = renew(
+            "EXC-2031-0003",
+            "2031-08-01T08:00:00Z",
+            "2031-08-25T00:00:00Z",
+        );
+        assert!(
+            third
+                .ends(1)
+                .contains("the policy itself is what should be asked")
+        );
+    }
+}
+
+/// R092, R142, R219: a role is lent for a time, both names stand in the decision, and who is excluded lends nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_acts_in_anothers_place_for_a_time() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
+        let id = "EXC-2031-0001";
+        let lend = |who: &str, to: &str, role: &str| {
+            o.does(
+                who,
+                "2031-06-02T08:01:00Z",
+                &[
+                    "delegate",
+                    to,
+                    "--role",
+                    role,
+                    "--until",
+                    "2031-06-09T00:00:00Z",
+                    "--because",
+                    "leave",
+                ],
+            )
+        };
+        o.refused(&lend("otto", "sam", "lead"), "do not bear the role");
+        o.refused(&o.approves("otto", "2031-06-02T08:02:00Z", id), "not_asked");
+        lend("eve", "otto", "owner").ends(0);
+        o.refused(
+            &o.approves("otto", "2031-06-02T08:03:00Z", id),
+            "is_requester",
+        );
+        lend("sam", "otto", "owner").ends(0);
+        let queue = o.does("otto", "2031-06-02T08:04:00Z", &["queue"]).ends(0);
+        assert!(
+            queue.contains(id) || queue.contains("Nothing waits"),
+            "{queue}"
+        );
+        o.does(
+            "eve",
+            "2031-06-02T08:04:00Z",
+            &["undelegate", &first_of(&o, "eve")],
+        )
+        .ends(0);
+        o.approves("otto", "2031-06-02T08:05:00Z", id).ends(0);
+        let record = o.stands(id, "2031-06-02T08:06:00Z");
+        let role = &record["record"]["decisions"][0]["role"];
+        assert_eq!(
+            (&role["role"], &role["on_behalf_of"]),
+            (&"owner".into(), &"sam".into())
+        );
+        // Whose place was taken signs no second step.
+        o.refused(
+            &o.approves("sam", "2031-06-02T08:07:00Z", id),
+            "already_signed",
+        );
+    }
+}
+
+fn first_of(o: &Office, person: &str) -> String {
+    let all = o.on.list(&["exception", "delegations"]);
+    let mine = all.iter().find(|d| d["person"] == person).unwrap();
+    mine["id"].as_str().unwrap().to_owned()
+}
+
+/// R094, R148: two who decide at the same instant are both counted, or one is told to look again; never one for two.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_decisions_at_the_same_instant_are_two_or_one_is_told() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
+        let id = "EXC-2031-0001";
+        let at = "2031-06-02T08:05:00Z";
+        let packages = [
+            ("sam", o.package("sam", at, id)),
+            ("tess", o.package("tess", at, id)),
+        ];
+        // Both may take the first step, which takes one signature: the other then takes the second, or is refused.
+        let ran: Vec<Ran> = thread::scope(|s| {
+            let acts = packages.iter().map(|(who, digest)| {
+                let o = &o;
+                s.spawn(move || o.does(who, at, &["approve", id, "--package", digest]))
+            });
+            let acts: Vec<_> = acts.collect();
+            acts.into_iter().map(|a| a.join().unwrap()).collect()
+        });
+        let done = ran.iter().filter(|r| r.code() == Some(0)).count();
+        let record = o.stands(id, at);
+        assert_eq!(
+            record["record"]["decisions"].as_array().unwrap().len(),
+            done,
+            "{record}"
+        );
+        for ran in &ran {
+            assert!(
+                ran.code() == Some(0) || ran.code() == Some(2),
+                "{}",
+                ran.err()
+            );
+        }
+        assert_eq!(
+            record["stands"],
+            if done == 2 {
+                "active"
+            } else {
+                "pending_decision"
+            }
+        );
+    }
+}
+
+/// R013, R128, R149 to R151, R184 to R196, R207 to R216: what is asked at request time and by auditors, each in one command.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_question_of_an_auditor_is_one_command() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let decide = |at: &str, subject: &str, more: &[&str]| {
+            let words = [
+                &[
+                    "decide",
+                    "--control",
+                    "review",
+                    "--subject",
+                    subject,
+                    "--as-of",
+                    at,
+                ],
+                more,
+            ]
+            .concat();
+            o.on.run(&words, None)
+        };
+        let json = |ran: &Ran| -> Value { serde_json::from_str(&ran.out()).unwrap() };
+        let before = decide(
+            "2031-06-02T08:00:00Z",
+            "vendors/vendor/V-1",
+            &[
+                "--facet",
+                "business_impact=high",
+                "--facet",
+                "legal_exposure=false",
+                "--format",
+                "json",
+            ],
+        );
+        before.ends(1);
+        let answer = json(&before);
+        assert_eq!(answer["answer"], "exception_required");
+        assert_eq!(
+            answer["by"][0]["steps"],
+            serde_json::json!(["owner", "lead"])
+        );
+        decide("2031-06-02T08:00:00Z", "vendors/vendor/nobody", &[]).ends(3);
+        o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
+        let id = "EXC-2031-0001";
+        o.approves("sam", "2031-06-02T08:01:00Z", id).ends(0);
+        o.approves("tess", "2031-06-02T08:02:00Z", id).ends(0);
+        o.check("2031-06-02T08:05:00Z").ends(1);
+        // A token that any library can check, and that is over when the exception is.
+        let at = "2031-06-29T23:59:00Z";
+        let token = decide(at, "vendors/vendor/V-1", &["--token", "1h"]).ends(0);
+        o.on.write("token", &token);
+        let file = o.on.path("token").display().to_string();
+        let believed = o.on.run(
+            &["decide", "verify", &file, "--as-of", "2031-06-29T23:59:30Z"],
+            None,
+        );
+        let claims: Value = serde_json::from_str(&believed.ends(0)).unwrap();
+        assert_eq!(
+            (&claims["answer"], &claims["exception"]),
+            (&"covered".into(), &id.into())
+        );
+        assert_eq!(
+            claims["exp"], 1_940_544_000,
+            "the end of the exception, not an hour later"
+        );
+        o.on.run(
+            &["decide", "verify", &file, "--as-of", "2031-06-30T00:00:00Z"],
+            None,
+        )
+        .ends(2);
+        if let Some(python) = required("TRIPLINE_TEST_PYTHON") {
+            let key = o.on.run(&["decide", "key"], None).ends(0);
+            let script = "import json, sys\nfrom joserfc import jws\nfrom joserfc.jwk import OKPKey\n\
+                found = jws.deserialize_compact(sys.argv[1], OKPKey.import_key(json.loads(sys.argv[2])), algorithms=['EdDSA'])\n\
+                print(json.loads(found.payload)['answer'])";
+            let ran = Command::new(python)
+                .args(["-c", script, token.trim(), &key])
+                .output()
+                .unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&ran.stdout).trim(),
+                "covered",
+                "{}",
+                String::from_utf8_lossy(&ran.stderr)
+            );
+        }
+        // Which are there, who approved each, what holds, why is it open?
+        let listed = &o.on.list(&[
+            "exception",
+            "list",
+            "--touching",
+            "external_model",
+            "--as-of",
+            at,
+        ])[0];
+        assert_eq!(listed["id"], id);
+        assert_eq!(listed["decided"].as_array().unwrap().len(), 2);
+        assert!(
+            listed["because"]
+                .as_str()
+                .unwrap()
+                .contains("Its end is on 2031-06-30"),
+            "{listed}"
+        );
+        // What was authorised at that moment, and which changes were not?
+        let then = &o
+            .on
+            .list(&["report", "at", "vendors/vendor/V-1", "2031-06-10T00:00:00Z"])[0];
+        assert_eq!(then["exception"], id);
+        let earlier = &o
+            .on
+            .list(&["report", "at", "vendors/vendor/V-1", "2031-06-02T07:30:00Z"])[0];
+        assert!(earlier["exception"].is_null(), "{earlier}");
+        let period = [
+            "--from",
+            "2031-06-01T00:00:00Z",
+            "--to",
+            "2031-07-01T00:00:00Z",
+        ];
+        let changes = o.on.list(&[&["report", "changes"][..], &period].concat());
+        let of = |verdict: &str| changes.iter().filter(|c| c["verdict"] == verdict).count();
+        assert_eq!(
+            (of("covered_later"), of("not_authorised")),
+            (1, 3),
+            "{changes:?}"
+        );
+        // A sample can be drawn again; a folder answers the question of the whole, signed.
+        let sample = |seed: &str| o.on.list(&["report", "sample", "--seed", seed]);
+        assert_eq!(sample("2031-Q2"), sample("2031-Q2"));
+        assert_eq!(sample("2031-Q2")[0]["approval"], true);
+        let process = o.on.run(&["report", "process"], None).ends(0);
+        for part in [
+            "stateDiagram-v2",
+            "flowchart LR",
+            "pending_decision --> approved: approve",
+            "| oncall | emergencies only",
+            "third-party-ai#review",
+        ] {
+            assert!(process.contains(part), "{part}: {process}");
+        }
+        let pack = o.on.path("pack").display().to_string();
+        o.on.run(
+            &[&["report", "pack", &pack, "--seed", "2031-Q2"][..], &period].concat(),
+            None,
+        )
+        .ends(0);
+        let manifest = fs::read_to_string(o.on.path("pack/manifest.json")).unwrap();
+        let files: Value = serde_json::from_str(&manifest).unwrap();
+        for (name, digest) in files["files"].as_object().unwrap() {
+            let bytes = fs::read(o.on.path("pack").join(name)).unwrap();
+            assert_eq!(
+                digest,
+                &tripline::model::id::Sha::of(&bytes).to_string(),
+                "{name}"
+            );
+        }
+        o.on.run(&["decide", "verify", &format!("{pack}/manifest.jws")], None)
+            .ends(0);
+        let again = o.on.run(&["report", "pack", &pack, "--seed", "x"], None);
+        assert!(
+            again.code() == Some(2) && again.err().contains("holds something already"),
+            "{}",
+            again.err()
+        );
+        // Drafts out of another tool's file cover nothing until they are complete.
+        o.on.write("azure.json", r#"[{"name": "ex-1", "properties": {"displayName": "Vendor two", "exemptionCategory": "Waiver"}}]"#);
+        let (file, into) = (
+            o.on.path("azure.json").display().to_string(),
+            o.on.path("drafts").display().to_string(),
+        );
+        let said =
+            o.on.run(
+                &[
+                    "exception",
+                    "import",
+                    "--from",
+                    "azure",
+                    "--policy",
+                    "third-party-ai#review",
+                    "--into",
+                    &into,
+                    &file,
+                ],
+                None,
+            )
+            .ends(0);
+        assert!(
+            said.contains("expires_at") && said.contains("None of them covers anything"),
+            "{said}"
+        );
+    }
+}
