@@ -21,7 +21,7 @@ pub use end::{close, delegate, end, join};
 pub use identity::{Identity, issue, who};
 pub use queue::{Waiting, queue};
 pub use submit::{Submitted, preview, submit};
-pub use sweep::sweep;
+pub use sweep::{settle, sweep};
 pub use tell::tell;
 pub use verdict::{Against, Answer, Verdict, verdict};
 

@@ -2,7 +2,7 @@
 //! come begin, those whose policy or owner changed are suspended; and whatever loses its cover by that is told at once,
 //! also when the daemon was away at that instant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -11,14 +11,20 @@ use crate::{
     act::{self, Actor, moved},
     audit::leaf::Leaf,
     clock::stamp,
-    exception::{record::Record, state::Act},
+    evaluate::limit,
+    exception::{
+        coverage::{Case, Coverage, Register},
+        record::Record,
+        state::Act,
+    },
     model::{
+        control::{Control, Waivable},
         exception::{State, Suspension},
         finding::{Change, Effect, Finding, Observation, Reason},
-        id::{ControlId, ExceptionId, RunId},
-        outcome::Unknown,
+        id::{ControlId, FindingKey, RunId},
+        outcome::{Outcome, Unknown},
     },
-    run::{Context, Set, Uncovered, owed_by_sweep},
+    run::{Context, Set, Uncovered, lost, owed_by_sweep},
     store::{self, Page, Tx, audit, exceptions, findings, outbox},
 };
 
@@ -74,7 +80,7 @@ pub async fn sweep(cx: &Context, set: &Set) -> Result<Swept, Error> {
         }
     }
     swept.looked = condition::due_ones(cx, set).await?;
-    swept.uncovered = uncovered(cx, set, now).await?;
+    swept.uncovered = settle(cx, set).await?;
     swept.owed = tell::tell(cx, set).await?;
     Ok(swept)
 }
@@ -166,48 +172,78 @@ fn cause(set: &Set, record: &Record, now: DateTime<Utc>) -> Option<(Suspension, 
     None
 }
 
-/// Findings that are covered by what is not in force any more. Another exception may hold; the next run says so.
-async fn uncovered(cx: &Context, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
+/// Puts the cover on findings and takes it away, by what their last run saw: after an act of somebody, and after what
+/// time did. Gives how many lost theirs.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn settle(cx: &Context, set: &Set) -> Result<u64, Error> {
+    let now = cx.clock.now();
     let mut tx = cx.store.begin().await?;
-    let count = uncover(&mut tx, set, now).await?;
+    let count = cover(&mut tx, set, now).await?;
     tx.commit().await?;
     Ok(count)
 }
 
-async fn uncover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
-    let filter = findings::Filter {
+async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
+    let filter = exceptions::Filter {
+        states: vec![
+            State::Active,
+            State::Suspended,
+            State::Expired,
+            State::Revoked,
+        ],
+        ..exceptions::Filter::default()
+    };
+    let records = exceptions::list(tx, &filter).await?;
+    let register = Register::new(records.iter().filter_map(Record::entry).collect());
+    let mut keys: BTreeSet<FindingKey> = BTreeSet::new();
+    for record in records.iter().filter(|r| r.state_at(now) == State::Active) {
+        let subjects = record.frozen.iter().flat_map(|f| &f.terms.subjects);
+        keys.extend(subjects.map(|s| FindingKey::of(&s.control, &s.subject)));
+    }
+    let covered = findings::Filter {
         covered: Some(true),
         ..findings::Filter::default()
     };
-    let covered = findings::list(tx, &filter, findings::Order::Worst, Page::ALL).await?;
-    let mut states: BTreeMap<ExceptionId, Option<Record>> = BTreeMap::new();
+    let covered = findings::list(tx, &covered, findings::Order::Worst, Page::ALL).await?;
+    keys.extend(covered.iter().map(|f| f.key));
+    let keys: Vec<FindingKey> = keys.into_iter().collect();
     let run = RunId::from(stamp("sweep-", now));
     let mut by_control: BTreeMap<ControlId, Vec<Change>> = BTreeMap::new();
     let mut why = Uncovered::new();
-    for mut finding in covered {
-        let Some(id) = finding.covered_by.clone() else {
+    for (key, mut finding) in findings::of_keys(tx, &keys).await? {
+        let Some(control) = set.catalog.control(&finding.control) else {
             continue;
         };
-        if !states.contains_key(&id) {
-            states.insert(id.clone(), exceptions::get(tx, &id).await?);
-        }
-        let record = states.get(&id).and_then(Option::as_ref);
-        let state = record.map(|r| r.state_at(now));
-        if state == Some(State::Active) {
+        let open = finding.state.status.is_open();
+        let coverage = covers(&register, control, &finding, now);
+        let after = coverage.first().filter(|_| open).cloned();
+        let before = finding.covered_by.clone();
+        if before == after {
             continue;
         }
-        let word = state.map_or("gone", State::as_str);
-        let because = format!("{id} is {word}");
-        exceptions::uncover(tx, finding.key, &because, now).await?;
-        why.insert(finding.key, because);
+        let because = lost(before.as_ref(), open, &coverage);
+        if before.is_some() {
+            exceptions::uncover(tx, key, &because, now).await?;
+        }
+        if let Some(id) = &after {
+            exceptions::cover(tx, id, key, now).await?;
+        }
+        let told = open && after.is_none();
+        if told {
+            why.insert(key, because);
+        }
+        finding.covered_by = after;
+        let id = finding.control.clone();
         by_control
-            .entry(finding.control.clone())
+            .entry(id)
             .or_default()
-            .push(change(&mut finding, &run, now));
+            .push(change(&mut finding, &run, told, now));
     }
     let mut count = 0;
     for (id, changes) in by_control {
-        count += changes.len() as u64;
+        count += changes.iter().filter(|c| c.effect.is_some()).count() as u64;
         findings::apply(tx, &changes).await?;
         audit::append(tx, &Leaf::of_changes(now, &changes)).await?;
         if let Some(control) = set.catalog.control(&id) {
@@ -218,19 +254,36 @@ async fn uncover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Erro
     Ok(count)
 }
 
-fn change(finding: &mut Finding, run: &RunId, now: DateTime<Utc>) -> Change {
-    let open = finding.state.status.is_open();
-    finding.covered_by = None;
+fn covers(
+    register: &Register,
+    control: &Control,
+    finding: &Finding,
+    now: DateTime<Utc>,
+) -> Coverage {
+    let case = Case {
+        control: &finding.control,
+        definition: control.definition,
+        waivable: control.exceptions != Waivable::Never,
+        subject: &finding.subject,
+        outcome: Outcome::Fail,
+        rows: &finding.rows,
+        fingerprint: &finding.fingerprint,
+        now,
+    };
+    register.covers(&case, &|text, row| limit(text, row, now))
+}
+
+fn change(finding: &mut Finding, run: &RunId, told: bool, now: DateTime<Utc>) -> Change {
     finding.run = run.clone();
     finding.changed_at = now;
-    if open {
+    if told {
         finding.state.transition = finding.state.transition.saturating_add(1);
     }
     Change {
         before: Some(finding.state.status),
         finding: finding.clone(),
         observation: Observation::Unknown(Unknown::AlreadyCounted),
-        effect: open.then_some(Effect::Uncovered),
+        effect: told.then_some(Effect::Uncovered),
         reason: Reason::StillOpen,
         dirty: true,
     }

@@ -27,6 +27,10 @@ pub struct Draw {
 }
 
 /// One that was drawn, with what is there and what is not.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each answers a question of its own"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drawn {
     /// The exception.
@@ -77,8 +81,8 @@ fn looked_at(record: &Record, now: DateTime<Utc>) -> Drawn {
     let terms = frozen.map(|f| &f.terms);
     let approval = frozen.is_some_and(|f| {
         let by_machine = f.routed.auto && f.steps.is_empty();
-        let all = f.steps.iter().filter(|s| matches!(s.ask, Ask::Approve(_)));
-        let last = all.last();
+        let mut all = f.steps.iter().filter(|s| matches!(s.ask, Ask::Approve(_)));
+        let last = all.next_back();
         let signed = record
             .decisions
             .iter()

@@ -16,7 +16,7 @@ use crate::{
         control::{Control, Waivable},
         exception::Suspension,
         finding::{Change, Effect, Observation},
-        id::FindingKey,
+        id::{ExceptionId, FindingKey},
         outcome::{Evaluation, Outcome, Row},
     },
     store::{self, Tx, exceptions},
@@ -48,7 +48,7 @@ pub(super) async fn cover(
     }
     let register = Register::new(records.iter().filter_map(Record::entry).collect());
     let limits = |text: &str, row: &Row| limit(text, row, now);
-    let mut changed_shape: Vec<(crate::model::id::ExceptionId, String)> = Vec::new();
+    let mut changed_shape: Vec<(ExceptionId, String)> = Vec::new();
     for change in changes.iter_mut() {
         let coverage = of(&register, control, evaluation, change, &limits, now);
         for one in coverage
@@ -102,7 +102,7 @@ async fn apply(
     tx: &mut Tx,
     change: &mut Change,
     coverage: &Coverage,
-    lost: &mut Uncovered,
+    uncovered: &mut Uncovered,
     now: DateTime<Utc>,
 ) -> Result<(), store::Error> {
     let key = change.finding.key;
@@ -125,18 +125,7 @@ async fn apply(
     if change.dirty && change.finding.changed_at < now {
         change.finding.changed_at = now;
     }
-    let because = match (&before, open) {
-        (Some(_), false) => "the finding is over".to_owned(),
-        (Some(id), true) => coverage
-            .lost
-            .iter()
-            .find(|l| l.exception == *id)
-            .map_or_else(
-                || format!("{id} does not speak of it any more"),
-                |l| format!("{id}: {}", l.why),
-            ),
-        (None, _) => String::new(),
-    };
+    let because = lost(before.as_ref(), open, coverage);
     if before.is_some() {
         exceptions::uncover(tx, key, &because, now).await?;
     }
@@ -156,9 +145,25 @@ async fn apply(
                 change.effect = Some(Effect::Uncovered);
                 change.finding.state.transition = change.finding.state.transition.saturating_add(1);
             }
-            lost.insert(key, because);
+            uncovered.insert(key, because);
         }
         None => {}
     }
     Ok(())
+}
+
+/// Why a finding is no longer covered by what covered it, in a sentence.
+pub fn lost(before: Option<&ExceptionId>, open: bool, coverage: &Coverage) -> String {
+    match (before, open) {
+        (Some(_), false) => "the finding is over".to_owned(),
+        (Some(id), true) => coverage
+            .lost
+            .iter()
+            .find(|l| l.exception == *id)
+            .map_or_else(
+                || format!("{id} does not speak of it any more"),
+                |l| format!("{id}: {}", l.why),
+            ),
+        (None, _) => String::new(),
+    }
 }

@@ -11,7 +11,7 @@ mod set;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
-pub use cover::Uncovered;
+pub use cover::{Uncovered, lost};
 pub use owed::owed_by_sweep;
 pub use replay::{Difference, Replayed, replay};
 pub use set::Set;

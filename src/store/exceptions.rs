@@ -337,9 +337,14 @@ pub async fn revision(tx: &mut Tx, id: &ExceptionId, revision: u32) -> Result<Op
 
 /// The newest revision of an exception.
 pub async fn get(tx: &mut Tx, id: &ExceptionId) -> Result<Option<Record>> {
-    let sql = "select version, body from exception where id = $1 order by revision desc limit 1";
-    let raw: Option<Raw> =
-        on!(tx, c => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(c).await)?;
+    // Whoever writes waits for whoever wrote before, and then sees what they wrote.
+    let for_update = tx.for_update();
+    let raw: Option<Raw> = on!(tx, c => {
+        let mut q = QueryBuilder::new("select version, body from exception where id = ");
+        q.push_bind(id.as_str());
+        q.push(" order by revision desc limit 1").push(for_update);
+        q.build_query_as().fetch_optional(c).await
+    })?;
     raw.map(Raw::read).transpose()
 }
 

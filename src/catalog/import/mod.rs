@@ -5,6 +5,8 @@ mod azure;
 mod ciso;
 mod prowler;
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -81,11 +83,11 @@ impl Draft {
         let r = &self.request;
         let mut out = format!("# Taken over from another tool: {}\n", one_line(&self.name));
         for left in &self.left_out {
-            out.push_str(&format!("# Not taken over: {}\n", one_line(left)));
+            let _ = writeln!(out, "# Not taken over: {}", one_line(left));
         }
         let mut line = |name: &str, value: Option<Value>| {
             if let Some(value) = value.filter(|v| !v.is_null()) {
-                out.push_str(&format!("{name}: {value}\n"));
+                let _ = writeln!(out, "{name}: {value}");
             }
         };
         line("title", r.title.as_ref().map(|t| json!(t)));

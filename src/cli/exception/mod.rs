@@ -193,7 +193,9 @@ pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::R
         what => match token::who(opened).await? {
             Ok(by) => {
                 let done = known(opened, &by, what, out).await;
-                // Whoever is to hear of it is owed a word at once; the daemon or the next pass sends it.
+                // What it covers falls silent at once, and whoever is to hear of it is owed a word; the daemon or the next
+                // pass sends it.
+                register::settle(&opened.cx, &opened.set).await?;
                 register::tell(&opened.cx, &opened.set).await?;
                 done
             }

@@ -82,6 +82,13 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
         self.on.check(at)
     }
 
+    /// The control looks now, whether it is due or not.
+    fn looks(&self, at: &str) {
+        self.on
+            .run(&["check", "--control", "review", "--as-of", at], None)
+            .ends(1);
+    }
+
     fn token(&self, who: &str) -> String {
         let token = self.on.path(&format!("{who}.token"));
         if !token.exists() {
@@ -433,14 +440,14 @@ async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
         // A name that changes is another vendor than the one that was looked at.
         let vendors = fs::read_to_string(o.on.path("vendors.csv")).unwrap();
         o.on.write("vendors.csv", &vendors.replace("Vendor 1,", "Vendor One,"));
-        o.check("2031-06-02T09:00:00Z").ends(1);
+        o.looks("2031-06-02T09:00:00Z");
         assert_eq!(
             o.stands("EXC-2031-0002", "2031-06-02T09:01:00Z")["record"]["suspension"],
             "fingerprint_changed"
         );
         o.on.write("vendors.csv", &vendors);
         o.asks("2031-06-02T10:00:00Z", &low).ends(0);
-        o.check("2031-06-02T10:05:00Z").ends(1);
+        o.looks("2031-06-02T10:05:00Z");
         assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
         // Who answers for it leaves: nobody keeps its promise.
         o.people(&PEOPLE.replace("id: olaf", "id: olga"));
@@ -482,7 +489,9 @@ async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
         assert!(decided.ends(1).contains("it is expired"));
         o.check(end).ends(1);
         assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
-        let finding = &o.on.list(&["findings"])[0];
+        let all = o.on.list(&["findings"]);
+        let mine = |f: &&Value| f["subject"] == "vendors/vendor/V-1";
+        let finding = all.iter().find(mine).unwrap();
         let why =
             o.on.run(&["explain", finding["id"].as_str().unwrap()], None)
                 .ends(0);
@@ -784,7 +793,7 @@ async fn every_question_of_an_auditor_is_one_command() {
             &["decide", "verify", &file, "--as-of", "2031-06-30T00:00:00Z"],
             None,
         )
-        .ends(2);
+        .ends(1);
         if let Some(python) = required("TRIPLINE_TEST_PYTHON") {
             let key = o.on.run(&["decide", "key"], None).ends(0);
             let script = "import json, sys\nfrom joserfc import jws\nfrom joserfc.jwk import OKPKey\n\
