@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::out::Out;
 use crate::{
-    catalog::{connector::ConnectorFile, control::ControlFile, policy::PolicyFile},
+    catalog::{
+        connector::ConnectorFile, control::ControlFile, policy::PolicyFile, request::RequestFile,
+    },
     config::file::ConfigFile,
     yaml::decode::schema_of,
 };
@@ -23,6 +25,8 @@ pub enum Kind {
     Policy,
     /// `tripline.yaml`.
     Config,
+    /// A request for an exception.
+    Request,
 }
 
 impl Kind {
@@ -33,6 +37,7 @@ impl Kind {
             Self::Connector => "connector",
             Self::Policy => "policy",
             Self::Config => "config",
+            Self::Request => "request",
         }
     }
 
@@ -44,6 +49,7 @@ impl Kind {
             Self::Connector => schema_of::<ConnectorFile>(&title),
             Self::Policy => schema_of::<PolicyFile>(&title),
             Self::Config => schema_of::<ConfigFile>(&title),
+            Self::Request => schema_of::<RequestFile>(&title),
         }
     }
 }

@@ -223,7 +223,7 @@ pub async fn retain(
     let all = snapshots::list(&mut tx, &snapshots::Filter::default(), Page::ALL).await?;
     let references = retention::References {
         findings: store::retention::under_open_findings(&mut tx).await?,
-        ..retention::References::default()
+        exceptions: store::retention::under_exceptions(&mut tx).await?,
     };
     let rule = retention::Rule {
         keep: options.0.keep,

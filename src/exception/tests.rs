@@ -49,7 +49,8 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-// R071, R075, R088, R092, R093: structured rules decide, the same way each time; equal to a threshold is not above it.
+// R066, R067, R068, R070, R071, R075, R078, R079, R088, R089, R090, R092, R093, R169: structured rules decide, the
+// same way each time; equal to a threshold is not above it.
 #[test]
 fn the_examples_of_the_policy_come_out_as_they_say() {
     let rulebook = rulebook();
@@ -71,6 +72,7 @@ fn the_examples_of_the_policy_come_out_as_they_say() {
     }
 }
 
+// R085.
 #[test]
 fn the_strictest_bounds_of_all_routes_hold() {
     let rulebook = rulebook();
@@ -227,7 +229,8 @@ fn a_complete_request_lacks_nothing() {
     assert_eq!(lacking(&[]), Vec::<String>::new());
 }
 
-// R024 to R037, R047, R055, R058, R059, R060, R165, R170: everything that is missing is told at once, and nothing generic passes.
+// R024, R025, R026, R028, R029, R030, R031, R032, R033, R037, R047, R053, R055, R057, R058, R059, R060, R165,
+// R170: everything that is missing is told at once, and nothing generic passes.
 #[test]
 fn what_a_request_lacks_is_told_by_field() {
     let cases: &[(&[(&str, &str)], &str)] = &[

@@ -10,7 +10,6 @@ use super::{Error, activate::activate, condition, tell};
 use crate::{
     act::{self, Actor, moved},
     audit::leaf::Leaf,
-    clock::stamp,
     evaluate::limit,
     exception::{
         coverage::{Case, Coverage, Register},
@@ -21,7 +20,7 @@ use crate::{
         control::{Control, Waivable},
         exception::{State, Suspension},
         finding::{Change, Effect, Finding, Observation, Reason},
-        id::{ControlId, FindingKey, RunId},
+        id::{ControlId, FindingKey},
         outcome::{Outcome, Unknown},
     },
     run::{Context, Set, Uncovered, lost, owed_by_sweep},
@@ -209,7 +208,6 @@ async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error>
     let covered = findings::list(tx, &covered, findings::Order::Worst, Page::ALL).await?;
     keys.extend(covered.iter().map(|f| f.key));
     let keys: Vec<FindingKey> = keys.into_iter().collect();
-    let run = RunId::from(stamp("sweep-", now));
     let mut by_control: BTreeMap<ControlId, Vec<Change>> = BTreeMap::new();
     let mut why = Uncovered::new();
     for (key, mut finding) in findings::of_keys(tx, &keys).await? {
@@ -239,7 +237,7 @@ async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error>
         by_control
             .entry(id)
             .or_default()
-            .push(change(&mut finding, &run, told, now));
+            .push(change(&mut finding, told, now));
     }
     let mut count = 0;
     for (id, changes) in by_control {
@@ -273,8 +271,8 @@ fn covers(
     register.covers(&case, &|text, row| limit(text, row, now))
 }
 
-fn change(finding: &mut Finding, run: &RunId, told: bool, now: DateTime<Utc>) -> Change {
-    finding.run = run.clone();
+/// The finding goes on standing on the evidence of its last run.
+fn change(finding: &mut Finding, told: bool, now: DateTime<Utc>) -> Change {
     finding.changed_at = now;
     if told {
         finding.state.transition = finding.state.transition.saturating_add(1);

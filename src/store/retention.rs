@@ -25,6 +25,15 @@ pub async fn under_open_findings(tx: &mut Tx) -> Result<BTreeSet<SnapshotId>> {
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// The snapshots that exceptions which are not closed are judged on: those of the newest run of each condition.
+pub async fn under_exceptions(tx: &mut Tx) -> Result<BTreeSet<SnapshotId>> {
+    let sql = "select distinct s.snapshot from run_snapshot s join run r on r.id = s.run
+        where exists (select 1 from exception e where e.state <> 'closed' and r.control like e.id || ':%')
+        and r.instant = (select max(n.instant) from run n where n.control = r.control)";
+    let rows: Vec<String> = on!(tx, c => sqlx::query_scalar(sql).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
 /// Forgets snapshots, and gives the objects that no remaining snapshot names.
 pub async fn forget_snapshots(tx: &mut Tx, ids: &[SnapshotId]) -> Result<Vec<Sha>> {
     let mut objects = Vec::new();

@@ -11,6 +11,7 @@ use tripline::{
     catalog::{control, policy::PolicyFile},
     model::{
         control::{Control, Responsibility},
+        exception::EvidenceKind,
         outcome::Outcome,
         policy::{FrameworkRef, Policy},
     },
@@ -161,5 +162,48 @@ fn gather(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
             let text = fs::read_to_string(&path).unwrap();
             found.push((path, text));
         }
+    }
+}
+
+/// R034, R042, R043, R044, R045, R061, R062, R063, R064, R187: the shipped policies offer every kind of compensation and of
+/// evidence, and a category for every case that people ask about.
+#[test]
+fn the_policies_offer_what_people_ask_for() {
+    let policies = library().1;
+    let rules: Vec<_> = policies
+        .values()
+        .filter_map(|p| p.exceptions.as_ref())
+        .collect();
+    assert!(rules.len() >= 3, "usage, data and deployment");
+    let offered: BTreeSet<&str> = rules
+        .iter()
+        .flat_map(|r| r.mitigations.keys().map(String::as_str))
+        .collect();
+    for kind in [
+        "closer-watch",
+        "narrower-scope",
+        "usage-cap",
+        "restricted-outputs",
+        "decision-sampling",
+    ] {
+        assert!(offered.contains(kind), "{kind}");
+    }
+    let categories: BTreeSet<&str> = rules
+        .iter()
+        .flat_map(|r| r.categories.iter().map(|c| c.id.as_str()))
+        .collect();
+    for case in [
+        "temporary-model",
+        "data-use",
+        "unworkable-control",
+        "encryption",
+        "access-extended",
+        "new-rule",
+    ] {
+        assert!(categories.contains(case), "{case}");
+    }
+    let kinds: Vec<&str> = EvidenceKind::ALL.iter().map(|k| k.as_str()).collect();
+    for kind in ["model_card", "evaluation", "incident_history", "vendor_doc"] {
+        assert!(kinds.contains(&kind), "{kind}");
     }
 }

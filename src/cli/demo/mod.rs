@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod company;
 mod files;
+mod office;
 mod play;
 mod post;
 mod time;
@@ -204,6 +205,10 @@ fn conclude(folder: &Path, tally: &Tally, mails: u64, out: &mut Out) -> anyhow::
         (
             format!("tripline -c {folder} runs"),
             "what was checked, and when",
+        ),
+        (
+            format!("tripline -c {folder} exception list --all"),
+            "what may deviate; `exception show` tells its story",
         ),
         (format!("ls {folder}/mails"), "what people were told"),
         (

@@ -18,6 +18,7 @@ use crate::{
     daemon::{chores, work},
     deliver,
     model::{finding::Effect, id::ControlId, policy::Severity},
+    register,
     run::{Context, Set},
     store::{findings, transitions},
 };
@@ -66,6 +67,7 @@ impl Stage {
             let morning = date.and_time(NaiveTime::MIN).and_utc() + TimeDelta::minutes(6 * 60 + 30);
             self.day(morning, &mut tally).await?;
             self.say(morning, &mut tally, out).await?;
+            self.office(back, morning, out).await?;
         }
         Ok(tally)
     }
@@ -75,6 +77,7 @@ impl Stage {
         let cx = &self.cx;
         self.clock.set(morning);
         self.registry(morning)?;
+        register::sweep(cx, &self.set).await?;
         let holder = work::holder();
         let mut running = stream::iter(self.set.catalog.controls.keys())
             .map(|id| work::asked(cx, &self.set, id, &holder))
@@ -140,6 +143,7 @@ impl Stage {
                     "resolved"
                 }
                 Some(Effect::Retired) => "retired",
+                Some(Effect::Uncovered) => "no cover now",
                 _ => continue,
             };
             let key = (word, finding.control.clone(), finding.severity);
@@ -149,7 +153,7 @@ impl Stage {
         }
         for ((word, control, severity), subjects) in said {
             let ink = match word {
-                "new" | "reopened" => Ink::Bad,
+                "new" | "reopened" | "no cover now" => Ink::Bad,
                 "not checked" => Ink::Warn,
                 _ => Ink::Good,
             };

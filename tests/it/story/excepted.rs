@@ -310,6 +310,10 @@ async fn story(store: &str, mut world: World) {
         "{package}"
     );
     assert!(package["options"]["grants"].as_bool().unwrap());
+    let terms = &package["terms"];
+    assert_eq!(terms["facets"]["data_sensitivity"], "confidential");
+    assert_eq!(terms["evidence"][0]["kind"], "vendor_doc");
+    assert_eq!(terms["monitors"], serde_json::json!(["olaf"]));
 
     // Whoever asks does not approve; neither does whoever answers for it; two of one team are one.
     let own = desk.approves("eve", "2031-06-02T09:30:00Z", id);
@@ -319,6 +323,11 @@ async fn story(store: &str, mut world: World) {
     assert!(twice.err().contains("already_signed"), "{}", twice.err());
     let same = desk.approves("pia", "2031-06-02T09:33:00Z", id);
     assert!(same.err().contains("same_team"), "{}", same.err());
+    let (_, package) = desk.sees("tess", "2031-06-02T09:33:30Z", id);
+    assert_eq!(
+        package["said"][0]["approver"], "sam",
+        "what others said so far"
+    );
     let unseen = desk.does(
         "tess",
         "2031-06-02T09:34:00Z",
@@ -463,6 +472,13 @@ fn proven(on: &Installation) {
     );
     let leaves = fs::read_to_string(export.join("leaves.ndjson")).unwrap();
     let leaves = leaves.replace(r#"\""#, "\"");
+    for part in [
+        r#""policy_version":2"#,
+        r#""routes":["high"]"#,
+        r#""role":"security-lead""#,
+    ] {
+        assert!(leaves.contains(part), "{part}");
+    }
     for act in [
         "submit",
         "send_back",
@@ -478,7 +494,9 @@ fn proven(on: &Installation) {
     }
 }
 
-/// R024 to R041, R058 to R060, R084, R092, R102 to R109, R112 to R119, R130 to R136, R141 to R149, R172, R173.
+/// R024, R027, R036, R037, R039, R041, R052, R058, R059, R060, R074, R084, R092, R095, R102, R104, R105, R106,
+/// R108, R109, R110, R112, R115, R116, R118, R119, R120, R124, R127, R130, R131, R132, R136, R141, R143, R144,
+/// R146, R148, R149, R166, R168, R172, R173, R181, R188, R213.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_kept_past_its_time_by_two_people_of_two_teams_on_sqlite() {
     let Some(world) = world("eu-central-1").await else {
@@ -489,7 +507,9 @@ async fn a_secret_is_kept_past_its_time_by_two_people_of_two_teams_on_sqlite() {
     story(&store, world).await;
 }
 
-/// The same on the other store.
+/// R027, R036, R037, R039, R041, R052, R058, R059, R060, R074, R084, R095, R102, R104, R105, R106, R108, R109,
+/// R110, R112, R115, R116, R118, R119, R120, R124, R127, R130, R131, R132, R136, R141, R143, R144, R146, R148,
+/// R166, R168, R172, R181, R188, R213: The same on the other store.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_kept_past_its_time_by_two_people_of_two_teams_on_postgres() {
     let Some(world) = world("eu-west-2").await else {

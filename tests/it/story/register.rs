@@ -114,13 +114,6 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
         self.on.run_with(&all, &[("TRIPLINE_TOKEN_FILE", &token)])
     }
 
-    /// It is refused, with that reason.
-    #[track_caller]
-    fn refused(&self, ran: &Ran, reason: &str) {
-        assert_eq!(ran.code(), Some(2), "{}\n{}", ran.out(), ran.err());
-        assert!(ran.err().contains(reason), "{reason}: {}", ran.err());
-    }
-
     fn package(&self, who: &str, at: &str, id: &str) -> String {
         let said = self
             .does(who, at, &["package", id, "--format", "json"])
@@ -147,7 +140,8 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
                 lines.push(((*key).to_owned(), (*value).to_owned()));
             }
         }
-        let text: String = lines.iter().map(|(k, v)| format!("{k}: {v}\n")).collect();
+        let lines: Vec<String> = lines.iter().map(|(k, v)| format!("{k}: {v}")).collect();
+        let text = lines.join("\n") + "\n";
         self.on.write("request.yaml", &text);
         let who = if text.contains("requester: sam-admin") {
             "sam"
@@ -186,6 +180,13 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
     }
 }
 
+/// It is refused, with that reason.
+#[track_caller]
+fn refused(ran: &Ran, reason: &str) {
+    assert_eq!(ran.code(), Some(2), "{}\n{}", ran.out(), ran.err());
+    assert!(ran.err().contains(reason), "{reason}: {}", ran.err());
+}
+
 const REQUEST: &str = r"title: A later review of vendor one
 kind: waiver
 category: late-review
@@ -207,7 +208,8 @@ expires_at: 2031-06-30T00:00:00Z
 closure_plan: The papers are reviewed by the end of June
 ";
 
-/// R164, R165, R175, R178, R179, R094, R098: what nobody may do, each refused with its reason, and nothing is covered by it.
+/// R035, R047, R051, R054, R055, R094, R096, R097, R098, R101, R114, R135, R164, R165, R175, R178, R179: what
+/// nobody may do, each refused with its reason, and nothing is covered by it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_may_do_is_refused_with_its_reason() {
     for store in stores().await {
@@ -216,7 +218,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
         // Too large to be read by people; keys that set what only a transition sets.
         o.on.write("large.yaml", &"# x\n".repeat(2_700_000));
         let large = o.on.path("large.yaml").display().to_string();
-        o.refused(
+        refused(
             &o.does("eve", "2031-06-02T08:00:00Z", &["submit", &large]),
             "attach what is larger",
         );
@@ -285,19 +287,19 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
         )
         .ends(0);
         let id = "EXC-2031-0013";
-        o.refused(
+        refused(
             &o.approves("sam", "2031-06-02T08:03:00Z", id),
             "is_requester",
         );
         // Levels are not skipped, and authority binds the last.
         o.asks("2031-06-02T08:04:00Z", &[]).ends(0);
         let id = "EXC-2031-0014";
-        o.refused(&o.approves("pia", "2031-06-02T08:05:00Z", id), "not_asked");
-        o.refused(
+        refused(&o.approves("pia", "2031-06-02T08:05:00Z", id), "not_asked");
+        refused(
             &o.approves("eve", "2031-06-02T08:05:00Z", id),
             "is_requester",
         );
-        o.refused(
+        refused(
             &o.does(
                 "sam",
                 "2031-06-02T08:05:00Z",
@@ -305,7 +307,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
             ),
             "no_emergency",
         );
-        o.refused(
+        refused(
             &o.does(
                 "otto",
                 "2031-06-02T08:05:00Z",
@@ -314,7 +316,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
             "not_yours",
         );
         let seen = o.package("sam", "2031-06-02T08:06:00Z", id);
-        o.refused(
+        refused(
             &o.does(
                 "tess",
                 "2031-06-02T08:06:30Z",
@@ -322,7 +324,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
             ),
             "unknown_package",
         );
-        o.refused(
+        refused(
             &o.does(
                 "sam",
                 "2031-06-02T08:06:30Z",
@@ -349,7 +351,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
             &["submit", &file, "--again", id],
         )
         .ends(0);
-        o.refused(
+        refused(
             &o.does(
                 "tess",
                 "2031-06-02T08:09:00Z",
@@ -358,7 +360,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
             "stale_terms",
         );
         // The clock was set back.
-        o.refused(
+        refused(
             &o.approves("tess", "2031-06-02T08:07:30Z", id),
             "clock_set_back",
         );
@@ -368,7 +370,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
             "policies/third-party-ai.yaml",
             &policy.replace("version: 3", "version: 4"),
         );
-        o.refused(
+        refused(
             &o.approves("tess", "2031-06-02T08:10:00Z", id),
             "stale_policy",
         );
@@ -388,7 +390,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
             .unwrap();
         o.on.run(&["token", "revoke", tess["id"].as_str().unwrap()], None)
             .ends(0);
-        o.refused(
+        refused(
             &o.does("tess", "2031-06-02T08:11:00Z", &["queue"]),
             "revoked_token",
         );
@@ -399,7 +401,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
                 "tlp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             )],
         );
-        o.refused(&forged, "unknown_token");
+        refused(&forged, "unknown_token");
         o.check("2031-06-02T08:20:00Z").ends(1);
         assert_eq!(
             o.open(),
@@ -410,8 +412,8 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
     }
 }
 
-/// R083, R130, R131, R133: in the lowest tier the policy decides and writes it down; one subject is that subject; what
-/// ends ends for every caller.
+/// R083, R122, R123, R130, R131, R133: in the lowest tier the policy decides and writes it down; one subject is
+/// that subject; what ends ends for every caller.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
     for store in stores().await {
@@ -499,7 +501,7 @@ async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
     }
 }
 
-/// R139, R174, R090, R091: a grant in an emergency ends by itself unless the chain signs it.
+/// R090, R091, R139, R174: a grant in an emergency ends by itself unless the chain signs it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emergency_grant_is_ratified_or_unwound() {
     for store in stores().await {
@@ -507,7 +509,7 @@ async fn an_emergency_grant_is_ratified_or_unwound() {
         let pressing = [("facets", "{ business_impact: high, legal_exposure: true }")];
         o.asks("2031-06-02T08:00:00Z", &pressing).ends(0);
         let id = "EXC-2031-0001";
-        o.refused(
+        refused(
             &o.does(
                 "sam",
                 "2031-06-02T08:01:00Z",
@@ -550,7 +552,8 @@ async fn an_emergency_grant_is_ratified_or_unwound() {
     }
 }
 
-/// R138, R048, R125: a renewal is a new request through the whole chain, counted and limited, one level more at the second.
+/// R019, R048, R086, R103, R107, R111, R125, R138, R180, R195: a renewal is a new request through the whole chain,
+/// counted and limited, one level more at the second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_is_counted_limited_and_goes_one_level_higher() {
     for store in stores().await {
@@ -581,6 +584,18 @@ async fn a_renewal_is_counted_limited_and_goes_one_level_higher() {
             .ends(0);
         o.approves("tess", "2031-06-28T08:02:00Z", "EXC-2031-0002")
             .ends(0);
+        let said = o.does(
+            "tess",
+            "2031-06-29T08:00:00Z",
+            &["package", "EXC-2031-0002", "--format", "json"],
+        );
+        let package: Value = serde_json::from_str(&said.ends(0)).unwrap();
+        for past in ["of_subjects", "of_team", "of_requester", "of_clause"] {
+            assert_eq!(
+                package["package"][past][0]["exception"], "EXC-2031-0001",
+                "{past}"
+            );
+        }
         let second = renew(
             "EXC-2031-0002",
             "2031-07-10T08:00:00Z",
@@ -615,7 +630,8 @@ async fn a_renewal_is_counted_limited_and_goes_one_level_higher() {
     }
 }
 
-/// R092, R142, R219: a role is lent for a time, both names stand in the decision, and who is excluded lends nothing.
+/// R092, R142, R219: a role is lent for a time, both names stand in the decision, and who is excluded lends
+/// nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_acts_in_anothers_place_for_a_time() {
     for store in stores().await {
@@ -638,10 +654,10 @@ async fn somebody_acts_in_anothers_place_for_a_time() {
                 ],
             )
         };
-        o.refused(&lend("otto", "sam", "lead"), "do not bear the role");
-        o.refused(&o.approves("otto", "2031-06-02T08:02:00Z", id), "not_asked");
+        refused(&lend("otto", "sam", "lead"), "do not bear the role");
+        refused(&o.approves("otto", "2031-06-02T08:02:00Z", id), "not_asked");
         lend("eve", "otto", "owner").ends(0);
-        o.refused(
+        refused(
             &o.approves("otto", "2031-06-02T08:03:00Z", id),
             "is_requester",
         );
@@ -665,7 +681,7 @@ async fn somebody_acts_in_anothers_place_for_a_time() {
             (&"owner".into(), &"sam".into())
         );
         // Whose place was taken signs no second step.
-        o.refused(
+        refused(
             &o.approves("sam", "2031-06-02T08:07:00Z", id),
             "already_signed",
         );
@@ -724,7 +740,9 @@ async fn two_decisions_at_the_same_instant_are_two_or_one_is_told() {
     }
 }
 
-/// R013, R128, R149 to R151, R184 to R196, R207 to R216: what is asked at request time and by auditors, each in one command.
+/// R013, R038, R040, R046, R113, R128, R137, R140, R145, R147, R149, R150, R151, R183, R184, R185, R186, R191,
+/// R192, R193, R194, R196, R207, R208, R209, R210, R211, R212, R214, R215, R216, R219, R222: what is asked at
+/// request time and by auditors, each in one command.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_question_of_an_auditor_is_one_command() {
     for store in stores().await {
@@ -768,9 +786,21 @@ async fn every_question_of_an_auditor_is_one_command() {
         decide("2031-06-02T08:00:00Z", "vendors/vendor/nobody", &[]).ends(3);
         o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
         let id = "EXC-2031-0001";
+        let waits = o.does("sam", "2031-06-02T08:00:30Z", &["queue"]).ends(0);
+        assert!(
+            waits.contains("decide step `owner`") && waits.contains("2031-06-04"),
+            "{waits}"
+        );
         o.approves("sam", "2031-06-02T08:01:00Z", id).ends(0);
         o.approves("tess", "2031-06-02T08:02:00Z", id).ends(0);
         o.check("2031-06-02T08:05:00Z").ends(1);
+        let record = o.stands(id, "2031-06-02T08:06:00Z");
+        let decision = &record["record"]["decisions"][1];
+        assert_eq!(
+            decision["options"]["grants"], true,
+            "what they were authorised to offer"
+        );
+        assert!(!record["record"]["times"]["activated_at"].is_null());
         // A token that any library can check, and that is over when the exception is.
         let at = "2031-06-29T23:59:00Z";
         let token = decide(at, "vendors/vendor/V-1", &["--token", "1h"]).ends(0);
