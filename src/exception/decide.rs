@@ -152,6 +152,11 @@ impl<'a> Pending<'a> {
         self.steps.iter().find(|step| !self.is_done(step))
     }
 
+    /// Whether it waits for anybody.
+    pub fn is_asked(&self) -> bool {
+        matches!(self.state, State::PendingDecision | State::InAssessment)
+    }
+
     fn signed(&self, step: &Step) -> impl Iterator<Item = &Decision> {
         let id = step.id.clone();
         self.decisions.iter().filter(move |d| {
@@ -202,7 +207,7 @@ pub fn eligible(
     who: &Approver,
     escalated: bool,
 ) -> Result<(Role, Options), Refusal> {
-    if !matches!(pending.state, State::PendingDecision | State::InAssessment) {
+    if !pending.is_asked() {
         return Err(Refusal::NotPending);
     }
     let step = pending.open().ok_or(Refusal::NotPending)?;

@@ -199,10 +199,14 @@ impl Record {
         Some(from + every.to_delta())
     }
 
-    /// By when the open step should be taken.
+    /// By when the open step should be taken; nothing when nobody is asked.
     pub fn step_due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let frozen = self.frozen.as_ref()?;
-        let step = self.pending(now)?.open()?;
+        let pending = self.pending(now)?;
+        if !pending.is_asked() {
+            return None;
+        }
+        let step = pending.open()?;
         let sla = frozen.routed.sla.unwrap_or(step.sla);
         Some(frozen.step_since + sla.to_delta())
     }

@@ -129,8 +129,10 @@ pub(super) async fn one(
 
 /// Whether the open step took too long, or nobody may take it, and its stand-ins were not asked yet; then they are.
 fn late(set: &Set, record: &mut Record, now: DateTime<Utc>) -> bool {
-    let over = record.step_due(now).is_some_and(|due| now >= due);
-    let due = over || tell::asked(&set.catalog.directory, record, false, now).is_empty();
+    let Some(due_at) = record.step_due(now) else {
+        return false;
+    };
+    let due = now >= due_at || tell::asked(&set.catalog.directory, record, false, now).is_empty();
     let Some(step) = record.pending(now).and_then(|p| p.open().cloned()) else {
         return false;
     };
