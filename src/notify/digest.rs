@@ -174,7 +174,9 @@ impl Material {
             return Occasion::Unwanted;
         }
         let began = self.unchecked.iter().any(|u| u.since > self.since());
-        if !self.entries.is_empty() || began {
+        // Exceptions were told at once; a digest repeats them and does not come for them.
+        let news = self.entries.iter().any(|e| e.item.kind != Kind::Exception);
+        if news || began {
             return Occasion::Changed;
         }
         if self.waiting.iter().any(|w| self.is_pressing(w)) {
@@ -242,6 +244,11 @@ impl Material {
                 "{} not checked",
                 text::thousands(self.unchecked.len() as u64)
             ));
+        }
+        let waiting = self.waiting.len() as u64;
+        if waiting > 0 {
+            let waits = if waiting == 1 { "waits" } else { "wait" };
+            out.push(format!("{waiting} {waits} for you"));
         }
         if let Some(last) = self.ending.iter().map(|e| e.ends_at).max() {
             let (n, days) = (

@@ -7,10 +7,10 @@ use crate::{
     act::{Actor, moved},
     exception::{
         coverage::{Standing, fingerprint},
-        record::{Checked, Record},
+        record::Record,
         state::Act,
     },
-    model::{exception::State, rules::Check},
+    model::exception::State,
     run::{Context, Set},
     store::exceptions,
 };
@@ -36,7 +36,7 @@ pub(super) async fn activate(
     for one in &frozen.terms.conditions {
         let checked = match condition::look(cx, set, (&record.id, one)).await? {
             Some((checked, run, definition)) => (checked, Some((run, definition))),
-            None => (first_word(one, now), None),
+            None => (condition::first_word(one, now), None),
         };
         looked.push((one.clone(), checked));
     }
@@ -88,27 +88,6 @@ pub(super) async fn activate(
     exceptions::update(&mut tx, &mut record, now).await?;
     tx.commit().await?;
     Ok(moves)
-}
-
-/// A person's word is due for the first time one interval after the beginning.
-fn first_word(one: &crate::model::exception::Condition, now: DateTime<Utc>) -> Checked {
-    let said = match &one.check {
-        Check::Attested { every } => {
-            let by = now + every.to_delta();
-            format!(
-                "the first word is due by {}",
-                by.format("%Y-%m-%d %H:%M UTC")
-            )
-        }
-        Check::Machine { .. } => String::new(),
-    };
-    Checked {
-        standing: Standing::Holds,
-        at: now,
-        run: None,
-        by: None,
-        said,
-    }
 }
 
 /// What is not what it was when it was approved, in a sentence.

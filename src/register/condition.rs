@@ -258,6 +258,43 @@ fn silent(last: Option<&Checked>, now: DateTime<Utc>) -> Checked {
     }
 }
 
+/// A person's word is due for the first time one interval after the beginning.
+pub(super) fn first_word(one: &Condition, now: DateTime<Utc>) -> Checked {
+    let said = match &one.check {
+        Check::Attested { every } => {
+            let by = now + every.to_delta();
+            format!(
+                "the first word is due by {}",
+                by.format("%Y-%m-%d %H:%M UTC")
+            )
+        }
+        Check::Machine { .. } => String::new(),
+    };
+    Checked {
+        standing: Standing::Holds,
+        at: now,
+        run: None,
+        by: None,
+        said,
+    }
+}
+
+/// Lets the conditions of an exception begin anew: what the machine checks is looked at again, and a person's word goes on
+/// or is due for the first time.
+pub(super) fn begin(record: &mut Record, now: DateTime<Utc>) {
+    let Some(frozen) = &record.frozen else {
+        return;
+    };
+    for one in &frozen.terms.conditions {
+        if matches!(one.check, Check::Machine { .. }) {
+            record.conditions.remove(&one.id);
+        } else {
+            let kept = record.conditions.entry(one.id.clone());
+            kept.or_insert_with(|| first_word(one, now));
+        }
+    }
+}
+
 /// Records the run of a condition with what judged, so that it can be replayed.
 pub(super) async fn keep(tx: &mut Tx, run: &Run, definition: &Definition) -> Result<(), Error> {
     if definitions::get(tx, run.definition).await?.is_none() {

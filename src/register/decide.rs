@@ -260,7 +260,7 @@ async fn revalidate(
         .min(decision.ends.unwrap_or(record.times.expires_at));
     record.frozen = Some(frozen);
     record.decisions = vec![decision];
-    record.conditions.clear();
+    super::condition::begin(&mut record, now);
     record.reviewed_at = Some(now);
     moved(
         &mut tx,
@@ -334,6 +334,7 @@ pub async fn grant(
     record.times.not_before = record.times.not_before.min(now);
     record.times.expires_at = record.times.expires_at.min(end);
     record.times.ratify_by = Some(now + emergency.ratify_within.to_delta());
+    super::condition::begin(&mut record, now);
     let person = Actor::Person(by);
     moved(
         &mut tx,

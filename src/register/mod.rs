@@ -19,7 +19,7 @@ pub use context::package;
 pub use decide::{Word, decide, grant};
 pub use end::{close, delegate, end, join};
 pub use identity::{Identity, issue, who};
-pub use queue::{Waiting, queue};
+pub use queue::{Usage, Waiting, queue, usage};
 pub use submit::{Submitted, preview, submit};
 pub use sweep::{settle, sweep};
 pub use tell::tell;

@@ -8,6 +8,7 @@ use super::{
     decide::{approver, escalated},
 };
 use crate::{
+    choice,
     exception::{decide::eligible, record::Record},
     model::{
         exception::State,
@@ -16,7 +17,7 @@ use crate::{
         rules::Check,
     },
     run::Set,
-    store::{Tx, exceptions},
+    store::{self, Tx, exceptions, runs},
 };
 
 /// Something that waits for somebody.
@@ -91,6 +92,39 @@ pub async fn queue(
     }
     waits.sort_by_key(|w| (w.due_at.is_none(), w.due_at, w.exception.clone()));
     Ok(waits)
+}
+
+choice! {
+    /// Whether an exception is used.
+    pub enum Usage {
+        /// It made something silent.
+        Used = "used",
+        /// Its control looked since it came into force, and there was nothing to make silent.
+        Unused = "unused",
+        /// Nobody looked since then, so nobody can tell.
+        Unverified = "unverified",
+    }
+}
+
+/// Whether an exception is used. `Unused` is said only when each of its controls ran on evidence that could be believed since
+/// it came into force.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn usage(tx: &mut Tx, record: &Record) -> Result<Usage, store::Error> {
+    if !exceptions::covered_by(tx, &record.id).await?.is_empty() {
+        return Ok(Usage::Used);
+    }
+    let Some((from, frozen)) = record.times.activated_at.zip(record.frozen.as_ref()) else {
+        return Ok(Usage::Unverified);
+    };
+    for one in &frozen.terms.controls {
+        let ran = runs::last_counted(tx, &one.control).await?;
+        if ran.is_none_or(|run| run.instant <= from || run.not_checked.is_some()) {
+            return Ok(Usage::Unverified);
+        }
+    }
+    Ok(Usage::Unused)
 }
 
 /// The words that a person is to give for conditions of an exception that is in force.

@@ -107,7 +107,9 @@ pub(super) async fn list(
         let silent = covered
             .iter()
             .filter(|c| c.opened_at <= now && c.closed_at.is_none_or(|closed| closed > now));
-        rows.push(row(record, silent.count(), now));
+        let silent = silent.count();
+        let usage = register::usage(&mut tx, record).await?;
+        rows.push(row(record, (silent, usage), now));
     }
     out.list(&columns, rows)?;
     if out.format() == Format::Table && all.is_empty() {
@@ -118,7 +120,11 @@ pub(super) async fn list(
 
 /// The answer to "which exceptions are there, who approved each, what was required, does it hold now, and why is it
 /// still open?".
-fn row(record: &Record, silent: usize, now: DateTime<Utc>) -> Map<String, Value> {
+fn row(
+    record: &Record,
+    (silent, usage): (usize, register::Usage),
+    now: DateTime<Utc>,
+) -> Map<String, Value> {
     let request = &record.request;
     let frozen = record.frozen.as_ref();
     let approved: Vec<String> = record
@@ -164,6 +170,7 @@ fn row(record: &Record, silent: usize, now: DateTime<Utc>) -> Map<String, Value>
         "decided": approved,
         "conditions": conditions,
         "covers": silent,
+        "usage": usage,
         "because": why_open(record, now),
     }))
 }
@@ -248,6 +255,7 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
     let events = exceptions::events(&mut tx, &record.id).await?;
     let covered = exceptions::covered_by(&mut tx, &record.id).await?;
     let silent = covered.iter().filter(|c| c.closed_at.is_none()).count();
+    let usage = register::usage(&mut tx, &record).await?;
     if out.format() != Format::Table {
         let events: Vec<Value> = events
             .iter()
@@ -262,7 +270,7 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
             })
             .collect();
         out.json(&json!({
-            "summary": row(&record, silent, now), "record": record, "stands": record.state_at(now),
+            "summary": row(&record, (silent, usage), now), "record": record, "stands": record.state_at(now),
             "possible": possible(record.state_at(now)), "history": events, "coverage": covered,
         }))?;
         return Ok(ExitCode::from(CLEAN));

@@ -1,6 +1,6 @@
 //! A team asks to keep a secret past its ninety days: from an incomplete request to a verified end, on real systems.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use serde_json::Value;
 
@@ -406,6 +406,17 @@ async fn story(store: &str, mut world: World) {
     on.check("2031-06-04T09:15:00Z").ends(0);
     assert_eq!(desk.findings(), (1, 0));
 
+    // Nobody wrote digests on the fourteenth and seventh day before its end; the next one makes up for them.
+    on.check("2031-06-20T08:30:00Z").ends(0);
+    on.check("2031-06-29T08:30:00Z").ends(0);
+    let digests = mails_to(&format!("olaf@{}", desk.world.domain)).unwrap();
+    let announced = digests.iter().filter(|m| m.text.contains("ENDS SOON"));
+    assert!(
+        announced.count() >= 1,
+        "{:?}",
+        digests.iter().map(|m| &m.subject).collect::<Vec<_>>()
+    );
+
     // R130, R172: it ends while nobody is there, and the first pass afterwards tells.
     on.check("2031-07-06T08:00:00Z").ends(1);
     on.check("2031-07-06T08:02:00Z").ends(1);
@@ -455,21 +466,7 @@ async fn story(store: &str, mut world: World) {
 
 /// The log is whole for both verifiers.
 fn proven(on: &Installation) {
-    let said = on.run(&["audit", "verify"], None).ends(0);
-    assert!(said.starts_with("Intact"), "{said}");
-    let export = on.path("export");
-    on.run(&["audit", "export", export.to_str().unwrap()], None)
-        .ends(0);
-    let outside = Command::new("python3")
-        .arg("tools/verify_audit.py")
-        .arg(&export)
-        .output()
-        .unwrap();
-    assert!(
-        outside.status.success(),
-        "{}",
-        String::from_utf8_lossy(&outside.stdout)
-    );
+    let export = on.intact();
     let leaves = fs::read_to_string(export.join("leaves.ndjson")).unwrap();
     let leaves = leaves.replace(r#"\""#, "\"");
     for part in [

@@ -104,6 +104,26 @@ impl Installation {
         self.run(&["check", "--as-of", at], None)
     }
 
+    /// The log is whole for us and for somebody who shares no code with us; gives its export.
+    pub(crate) fn intact(&self) -> PathBuf {
+        let said = self.run(&["audit", "verify"], None).ends(0);
+        assert!(said.starts_with("Intact"), "{said}");
+        let export = self.path("export");
+        self.run(&["audit", "export", export.to_str().unwrap()], None)
+            .ends(0);
+        let outside = Command::new("python3")
+            .arg("tools/verify_audit.py")
+            .arg(&export)
+            .output()
+            .unwrap();
+        assert!(
+            outside.status.success(),
+            "{}",
+            String::from_utf8_lossy(&outside.stdout)
+        );
+        export
+    }
+
     /// A list as JSON.
     pub(crate) fn list(&self, arguments: &[&str]) -> Vec<Value> {
         let ran = self.run(&[&["--format", "json"], arguments].concat(), None);

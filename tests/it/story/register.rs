@@ -740,6 +740,106 @@ async fn two_decisions_at_the_same_instant_are_two_or_one_is_told() {
     }
 }
 
+/// R126: a word that nobody gives, a policy that says something else, an exception that nobody uses, and a step
+/// that nobody may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exception_lives_under_watch() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let watched = [(
+            "conditions",
+            "[{ mitigation: closer-watch, responsible: olaf }]",
+        )];
+        o.asks("2031-06-02T08:00:00Z", &watched).ends(0);
+        let id = "EXC-2031-0001";
+        o.approves("sam", "2031-06-02T08:01:00Z", id).ends(0);
+        o.approves("tess", "2031-06-02T08:02:00Z", id).ends(0);
+        // For a week the first word is not due; then it is missing, and nothing is covered any more.
+        o.check("2031-06-09T08:01:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        o.check("2031-06-09T08:03:00Z").ends(1);
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        let state = o.stands(id, "2031-06-09T08:04:00Z");
+        assert_eq!(state["record"]["suspension"], "condition_unknown");
+        let says = |who: &str| {
+            o.does(
+                who,
+                "2031-06-09T09:00:00Z",
+                &[
+                    "attest",
+                    id,
+                    "closer-watch",
+                    "--because",
+                    "Nothing new from the vendor.",
+                ],
+            )
+        };
+        refused(&says("sam"), "not_yours");
+        says("olaf").ends(0);
+        assert_eq!(
+            o.open(),
+            ["V-10", "V-2", "V-3"],
+            "what was missing is there again"
+        );
+        // The text changes: what was approved is not what the policy says now.
+        let policy = fs::read_to_string(o.on.path("policies/third-party-ai.yaml")).unwrap();
+        o.on.write(
+            "policies/third-party-ai.yaml",
+            &policy.replace(
+                "before its review lapses.",
+                "a month before its review lapses.",
+            ),
+        );
+        o.check("2031-06-10T08:00:00Z").ends(1);
+        assert_eq!(
+            o.stands(id, "2031-06-10T08:01:00Z")["record"]["suspension"],
+            "policy_changed"
+        );
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        o.approves("tess", "2031-06-10T09:00:00Z", id).ends(0);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        // Used, and not used: said only of what was looked at.
+        let vendors = fs::read_to_string(o.on.path("vendors.csv")).unwrap();
+        o.on.write(
+            "vendors.csv",
+            &vendors.replace(
+                "V-2,Vendor 2,high,procurement,2031-01-01",
+                "V-2,Vendor 2,high,procurement,2032-01-01",
+            ),
+        );
+        o.looks("2031-06-10T10:00:00Z");
+        let small = [
+            ("facets", "{ business_impact: low, legal_exposure: false }"),
+            ("expires_at", "2031-06-17T08:00:00Z"),
+            ("scope", "{ subjects: [vendors/vendor/V-2] }"),
+        ];
+        o.asks("2031-06-10T10:05:00Z", &small).ends(0);
+        let usage = |at: &str, n: usize| {
+            let all = o.on.list(&["exception", "list", "--as-of", at]);
+            all[n]["usage"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(usage("2031-06-10T10:06:00Z", 0), "unverified");
+        o.looks("2031-06-10T11:00:00Z");
+        assert_eq!(
+            (
+                usage("2031-06-10T11:01:00Z", 0),
+                usage("2031-06-10T11:01:00Z", 1)
+            ),
+            ("unused".to_owned(), "used".to_owned())
+        );
+        // A step that nobody may take goes to those who stand in for it.
+        o.asks(
+            "2031-06-10T12:00:00Z",
+            &[("owner", "sam"), ("beneficiary_team", "risk")],
+        )
+        .ends(0);
+        let id = "EXC-2031-0003";
+        refused(&o.approves("pia", "2031-06-10T12:01:00Z", id), "not_asked");
+        o.check("2031-06-10T12:05:00Z").ends(1);
+        o.approves("pia", "2031-06-10T12:06:00Z", id).ends(0);
+    }
+}
+
 /// R013, R038, R040, R046, R113, R128, R137, R140, R145, R147, R149, R150, R151, R183, R184, R185, R186, R191,
 /// R192, R193, R194, R196, R207, R208, R209, R210, R211, R212, R214, R215, R216, R219, R222: what is asked at
 /// request time and by auditors, each in one command.
