@@ -259,7 +259,8 @@ async fn revalidate(
         .expires_at
         .min(decision.ends.unwrap_or(record.times.expires_at));
     record.frozen = Some(frozen);
-    record.decisions = vec![decision];
+    // What was said of the terms before stays, and counts for nothing under these.
+    record.decisions.push(decision);
     super::condition::begin(&mut record, now);
     record.reviewed_at = Some(now);
     moved(

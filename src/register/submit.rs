@@ -355,8 +355,12 @@ pub async fn submit(
     }
     let looked = preview(cx, set, request).await?;
     let mut tx = cx.store.begin().await?;
-    let (id, revision) = match again {
-        None => (exceptions::next_id(&mut tx, now.year()).await?, 1),
+    let (id, revision, decisions) = match again {
+        None => (
+            exceptions::next_id(&mut tx, now.year()).await?,
+            1,
+            Vec::new(),
+        ),
         Some(id) => {
             let before = exceptions::get(&mut tx, id).await?;
             let before = before.ok_or_else(|| Error::Nothing(id.to_string()))?;
@@ -366,7 +370,7 @@ pub async fn submit(
             ) {
                 return Err(act::Error::not_now(&before, Act::Submit, now).into());
             }
-            (id.clone(), before.revision + 1)
+            (id.clone(), before.revision + 1, before.decisions)
         }
     };
     // A request without an end is never frozen; its row needs some instant.
@@ -388,7 +392,7 @@ pub async fn submit(
         request: request.clone(),
         lacks: looked.lacks,
         frozen: looked.frozen,
-        decisions: Vec::new(),
+        decisions,
         suspension: None,
         end_reason: None,
         conditions: BTreeMap::new(),

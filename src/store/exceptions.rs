@@ -124,7 +124,10 @@ async fn beside(tx: &mut Tx, record: &Record) -> Result<()> {
 }
 
 async fn decisions(tx: &mut Tx, record: &Record) -> Result<()> {
-    for (n, one) in (1i64..).zip(&record.decisions) {
+    // Those of earlier revisions stand there with them.
+    let digest = record.frozen.as_ref().map(|f| f.digest);
+    let these = record.decisions.iter().filter(|d| Some(d.terms) == digest);
+    for (n, one) in (1i64..).zip(these) {
         let sql = "insert into exception_decision (exception, revision, number, step, approver, name, team, role,
             on_behalf_of, verdict, decided_at, terms, package)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)

@@ -70,6 +70,13 @@ pub enum What {
         /// The exception.
         id: String,
     },
+    /// What was put before approvers: all of it, or one by its digest, to prove what was seen.
+    Seen {
+        /// The exception.
+        id: String,
+        /// The digest, or its first eight digits or more.
+        digest: Option<String>,
+    },
     /// What waits for you.
     Queue,
     /// Agree, bound to the package that you saw; also to ratify an emergency, or to let a suspended one go on.
@@ -188,6 +195,7 @@ pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::R
         What::List(which) => show::list(&which, opened, out).await,
         What::Preview { file } => ask::preview(opened, &file, out).await,
         What::Show { id } => show::one(opened, &id, out).await,
+        What::Seen { id, digest } => package::seen(opened, &id, digest.as_deref(), out).await,
         What::Import(args) => import::run(opened, &args, out).await,
         What::Delegations => delegate::list(opened, out).await,
         what => match token::who(opened).await? {

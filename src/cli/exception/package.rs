@@ -7,7 +7,8 @@ use crate::{
     cli::{
         CLEAN, USAGE,
         open::Opened,
-        out::{Format, Ink, Out},
+        out::{Format, Ink, Out, column},
+        runs::object,
     },
     exception::{
         coverage::Standing,
@@ -18,6 +19,7 @@ use crate::{
         outcome::Row,
     },
     register,
+    store::packages,
 };
 
 /// Puts a package together, keeps it, and prints it with its digest.
@@ -41,6 +43,51 @@ pub(super) async fn run(
         out.json(&serde_json::json!({ "digest": digest, "package": package }))?;
     }
     Ok(ExitCode::from(CLEAN))
+}
+
+/// Lists what was put before approvers, or prints one of it as it was kept: its digest stands in the decision.
+pub(super) async fn seen(
+    opened: &Opened,
+    name: &str,
+    digest: Option<&str>,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    let record = match named(opened, name).await? {
+        Ok(record) => record,
+        Err(said) => return refuse(USAGE, said),
+    };
+    let all = packages::of(&mut opened.store().read().await?, &record.id).await?;
+    let Some(wanted) = digest else {
+        let decided = |sha: &Sha| {
+            record
+                .decisions
+                .iter()
+                .find(|d| d.package.as_ref() == Some(sha))
+        };
+        let columns =
+            ["package", "person", "made_at", "revision", "decision"].map(|c| column(c, c));
+        let rows = all.iter().map(|(sha, kept)| {
+            object(serde_json::json!({
+                "package": sha, "person": kept.person, "made_at": kept.made_at, "revision": kept.revision,
+                "decision": decided(sha).map(|d| d.verdict),
+            }))
+        });
+        out.list(&columns, rows)?;
+        return Ok(ExitCode::from(CLEAN));
+    };
+    let found = all
+        .iter()
+        .find(|(sha, _)| wanted.len() >= 8 && sha.to_string().starts_with(wanted));
+    match found {
+        None => refuse(
+            USAGE,
+            format!("nothing with the digest `{wanted}` was put before anybody"),
+        ),
+        Some((_, kept)) => {
+            out.json(&kept.body)?;
+            Ok(ExitCode::from(CLEAN))
+        }
+    }
 }
 
 fn page(p: &Package, digest: Sha, out: &mut Out) -> anyhow::Result<()> {

@@ -210,7 +210,20 @@ fn why_open(record: &Record, now: DateTime<Utc>) -> String {
             None => "It waits for what is missing.".to_owned(),
         },
         State::Approved => "It is approved and not yet in force.".to_owned(),
-        state => format!("It is {}.", state.as_str().replace('_', " ")),
+        State::Closed => record.closure.as_ref().map_or_else(
+            || "It was looked back at.".to_owned(),
+            |c| {
+                format!(
+                    "It came out as {}: {}",
+                    c.outcome.as_str().replace('_', " "),
+                    c.note
+                )
+            },
+        ),
+        _ => format!(
+            "It is over; whoever leads the policy looks back at it (`tripline exception close {}`).",
+            record.id
+        ),
     }
 }
 
@@ -396,12 +409,12 @@ fn terms(record: &Record, out: &mut Out) -> anyhow::Result<()> {
             None => "not looked at yet".to_owned(),
             Some(checked) => {
                 let word = match checked.standing {
-                    Standing::Holds => out.ink(Ink::Good, "holds"),
-                    Standing::Unknown(_) => out.ink(Ink::Warn, "cannot be told"),
-                    Standing::Fails => out.ink(Ink::Bad, "does not hold"),
+                    Standing::Holds => out.ink(Ink::Good, "good"),
+                    Standing::Unknown(_) => out.ink(Ink::Warn, "not known"),
+                    Standing::Fails => out.ink(Ink::Bad, "bad"),
                 };
                 format!(
-                    "{word}, {} ({})",
+                    "{word}: {} ({})",
                     checked.said,
                     checked.at.format("%Y-%m-%d %H:%M")
                 )

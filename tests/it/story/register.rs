@@ -896,6 +896,15 @@ async fn every_question_of_an_auditor_is_one_command() {
         o.check("2031-06-02T08:05:00Z").ends(1);
         let record = o.stands(id, "2031-06-02T08:06:00Z");
         let decision = &record["record"]["decisions"][1];
+        // What was seen can be produced, and its digest is the one in the decision.
+        let digest = decision["package"].as_str().unwrap();
+        let seen = o.on.run(&["exception", "seen", id, digest], None).ends(0);
+        let seen: Value = serde_json::from_str(&seen).unwrap();
+        assert_eq!(tripline::model::id::Sha::of_json(&seen).to_string(), digest);
+        assert_eq!(
+            (&seen["reader"], &seen["terms_digest"]),
+            (&"tess".into(), &decision["terms"])
+        );
         assert_eq!(
             decision["options"]["grants"], true,
             "what they were authorised to offer"
