@@ -22,7 +22,6 @@ use crate::{
         control::{Control, Waivable},
         finding::Finding,
         notice::Item,
-        outcome::Outcome,
     },
     store::{Found, exceptions, findings, outbox, transitions},
 };
@@ -174,16 +173,7 @@ fn cover(
     records: &[Record],
     now: DateTime<Utc>,
 ) -> Coverage {
-    let case = Case {
-        control: &finding.control,
-        definition: control.map_or(finding.definition, |c| c.definition),
-        waivable: control.is_none_or(|c| c.exceptions != Waivable::Never),
-        subject: &finding.subject,
-        outcome: Outcome::Fail,
-        rows: &finding.rows,
-        fingerprint: &finding.fingerprint,
-        now,
-    };
+    let case = Case::known(control, finding, now);
     let register = Register::new(records.iter().filter_map(Record::entry).collect());
     register.covers(&case, &|text, row| limit(text, row, now))
 }

@@ -11,9 +11,11 @@ use super::state::{Times, state_at};
 use crate::{
     choice,
     model::{
+        control::{Control, Waivable},
         exception::{Condition, State, Terms},
+        finding::Finding,
         id::{ControlId, ExceptionId, Sha, SubjectId},
-        outcome::{Outcome, Row},
+        outcome::{Observed, Outcome, Row},
         rules::{Limits, OnViolation},
     },
 };
@@ -88,6 +90,36 @@ pub struct Case<'a> {
     pub fingerprint: &'a BTreeMap<String, Vec<String>>,
     /// The instant.
     pub now: DateTime<Utc>,
+}
+
+impl<'a> Case<'a> {
+    /// A finding as its last run left it. Without its control it is judged by what judged it then.
+    pub fn known(control: Option<&Control>, finding: &'a Finding, now: DateTime<Utc>) -> Self {
+        Self {
+            control: &finding.control,
+            definition: control.map_or(finding.definition, |c| c.definition),
+            waivable: control.is_none_or(|c| c.exceptions != Waivable::Never),
+            subject: &finding.subject,
+            outcome: Outcome::Fail,
+            rows: &finding.rows,
+            fingerprint: &finding.fingerprint,
+            now,
+        }
+    }
+
+    /// A subject as a run sees it.
+    pub fn observed(control: &'a Control, observed: &'a Observed, now: DateTime<Utc>) -> Self {
+        Self {
+            control: &control.id,
+            definition: control.definition,
+            waivable: control.exceptions != Waivable::Never,
+            subject: &observed.subject,
+            outcome: observed.outcome,
+            rows: &observed.rows,
+            fingerprint: &observed.fingerprint,
+            now,
+        }
+    }
 }
 
 /// Why an exception does not cover.

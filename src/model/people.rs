@@ -216,4 +216,15 @@ impl Directory {
             .iter()
             .filter(move |p| p.team.as_ref().is_some_and(|t| t.value == team.as_str()))
     }
+
+    /// Whether a name leads to a person: it is theirs, or that of their team.
+    pub fn leads_to(&self, name: &str, person: &PersonId) -> bool {
+        match self.find(name) {
+            Some(Principal::Person(one)) => one == *person,
+            Some(Principal::Team(team)) => {
+                self.members(&team).any(|m| m.id.value == person.as_str())
+            }
+            None => false,
+        }
+    }
 }

@@ -22,7 +22,6 @@ use crate::{
         exception::{Condition, State, Suspension},
         id::{ControlId, ExceptionId, PersonId},
         outcome::Evaluation,
-        people::Principal,
         rules::{Check, OnViolation},
         run::Run,
     },
@@ -393,13 +392,7 @@ pub async fn attest(
             format!("`{condition}` is checked by the machine, and nobody's word replaces that");
         return Err(Error::refused("machine_checked", say));
     }
-    let directory = &set.catalog.directory;
-    let responsible = directory.find(&known.responsible);
-    let theirs = match &responsible {
-        Some(Principal::Person(person)) => person == by,
-        Some(Principal::Team(team)) => directory.members(team).any(|m| m.id.value == by.as_str()),
-        None => false,
-    };
+    let theirs = set.catalog.directory.leads_to(&known.responsible, by);
     if !theirs {
         let say = format!("`{condition}` is for {} to say", known.responsible);
         return Err(Error::refused("not_yours", say));

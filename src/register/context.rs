@@ -18,7 +18,7 @@ use crate::{
         record::{Frozen, Record},
     },
     model::{
-        control::{Control, Waivable},
+        control::Control,
         exception::State,
         id::{ExceptionId, FindingKey, PersonId, Sha, SubjectId},
         outcome::{Observed, Outcome, Row},
@@ -200,7 +200,7 @@ async fn deviations(
         }
         let key = FindingKey::of(&control.id, &observed.subject);
         let finding = findings::get(tx, key).await?;
-        let coverage = register.covers(&case(control, observed, now), &|text, row| {
+        let coverage = register.covers(&Case::observed(control, observed, now), &|text, row| {
             crate::evaluate::limit(text, row, now)
         });
         let open = finding.as_ref().filter(|f| f.state.status.is_open());
@@ -245,19 +245,6 @@ fn granted(frozen: &Frozen, now: DateTime<Utc>) -> Entry {
         limits: frozen.rules.limits.clone(),
         conditions: terms.conditions.iter().map(holds).collect(),
         terms,
-    }
-}
-
-fn case<'a>(control: &'a Control, observed: &'a Observed, now: DateTime<Utc>) -> Case<'a> {
-    Case {
-        control: &control.id,
-        definition: control.definition,
-        waivable: control.exceptions != Waivable::Never,
-        subject: &observed.subject,
-        outcome: observed.outcome,
-        rows: &observed.rows,
-        fingerprint: &observed.fingerprint,
-        now,
     }
 }
 

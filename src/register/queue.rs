@@ -142,12 +142,7 @@ fn words(record: &Record, directory: &Directory, by: &PersonId) -> Vec<(String, 
             let Check::Attested { every } = c.check else {
                 return None;
             };
-            let mine = match directory.find(&c.responsible)? {
-                Principal::Person(person) => person == *by,
-                Principal::Team(team) => {
-                    directory.members(&team).any(|m| m.id.value == by.as_str())
-                }
-            };
+            let mine = directory.leads_to(&c.responsible, by);
             let from = record.conditions.get(&c.id).map(|c| c.at)?;
             mine.then(|| {
                 (

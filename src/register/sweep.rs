@@ -17,11 +17,11 @@ use crate::{
         state::Act,
     },
     model::{
-        control::{Control, Waivable},
+        control::Control,
         exception::{State, Suspension},
         finding::{Change, Effect, Finding, Observation, Reason},
         id::{ControlId, FindingKey},
-        outcome::{Outcome, Unknown},
+        outcome::Unknown,
     },
     run::{Context, Set, Uncovered, lost, owed_by_sweep},
     store::{self, Page, Tx, audit, exceptions, findings, outbox},
@@ -260,16 +260,7 @@ fn covers(
     finding: &Finding,
     now: DateTime<Utc>,
 ) -> Coverage {
-    let case = Case {
-        control: &finding.control,
-        definition: control.definition,
-        waivable: control.exceptions != Waivable::Never,
-        subject: &finding.subject,
-        outcome: Outcome::Fail,
-        rows: &finding.rows,
-        fingerprint: &finding.fingerprint,
-        now,
-    };
+    let case = Case::known(Some(control), finding, now);
     register.covers(&case, &|text, row| limit(text, row, now))
 }
 

@@ -191,14 +191,8 @@ fn failing(
     let never = rules.is_some_and(|r| r.never_waivable.contains(&control.id));
     let waivable = control.exceptions != Waivable::Never && !never;
     let case = Case {
-        control: &control.id,
-        definition: control.definition,
         waivable,
-        subject: &observed.subject,
-        outcome: observed.outcome,
-        rows: &observed.rows,
-        fingerprint: &observed.fingerprint,
-        now,
+        ..Case::observed(control, observed, now)
     };
     let register = Register::new(records.iter().filter_map(Record::entry).collect());
     let coverage = register.covers(&case, &|text, row| evaluate::limit(text, row, now));

@@ -13,11 +13,11 @@ use crate::{
         record::Record,
     },
     model::{
-        control::{Control, Waivable},
+        control::Control,
         exception::Suspension,
         finding::{Change, Effect, Observation},
         id::{ExceptionId, FindingKey},
-        outcome::{Evaluation, Outcome, Row},
+        outcome::{Evaluation, Row},
     },
     store::{self, Tx, exceptions},
 };
@@ -86,14 +86,9 @@ fn of(
         _ => (&finding.rows, &finding.fingerprint),
     };
     let case = Case {
-        control: &control.id,
-        definition: control.definition,
-        waivable: control.exceptions != Waivable::Never,
-        subject: &finding.subject,
-        outcome: Outcome::Fail,
         rows,
         fingerprint: shape,
-        now,
+        ..Case::known(Some(control), finding, now)
     };
     register.covers(&case, limits)
 }
