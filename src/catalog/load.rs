@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     model::{
-        id::{ConnectorId, Sha, SourceId},
+        id::{ConnectorId, ControlId, Sha, SourceId},
         policy::{Policy, ProvisionRef},
     },
     yaml::{
@@ -187,6 +187,13 @@ impl Files {
     fn references(&self, out: &mut Vec<Diagnostic>) {
         let named = self.controls.iter().filter_map(|c| c.open.policy.as_ref());
         out.extend(named.filter_map(|reference| self.clauses.lacks(reference)));
+    }
+
+    /// Controls of which a policy permits no exception.
+    pub fn never_waived(&self) -> impl Iterator<Item = &ControlId> {
+        let policies = self.policies.iter().filter_map(|p| p.policy.as_ref());
+        let rules = policies.filter_map(|p| p.exceptions.as_ref());
+        rules.flat_map(|r| &r.never_waivable)
     }
 
     /// The sources, each against its connector. A source whose connector cannot be read is left out

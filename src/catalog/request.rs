@@ -163,6 +163,10 @@ record! {
         closure_plan: Option<Phrase>,
         /// The exception that it renews.
         renewal_of: Option<Phrase>,
+        /// The incident that makes it necessary, as its system names it.
+        incident: Option<Phrase>,
+        /// The ticket or the change that it belongs to, as its system names it.
+        ticket: Option<Phrase>,
     }
 }
 
@@ -230,6 +234,8 @@ impl RequestFile {
                 .collect(),
             closure_plan: text(self.closure_plan),
             renewal_of: text(self.renewal_of),
+            incident: text(self.incident),
+            ticket: text(self.ticket),
         }
     }
 }

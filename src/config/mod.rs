@@ -27,7 +27,7 @@ use crate::{
     },
     evidence::{self, options::Home},
     model::{
-        control::Control,
+        control::{Control, Waivable},
         definition::Definition,
         id::{ControlId, Sha, SourceId},
         people::Directory,
@@ -180,15 +180,18 @@ fn judge(
         let checked = validate::control::judge(&entry.open, &datasets, directory, out);
         if let Some(draft) = &entry.draft {
             validate::control::examples(draft.control(), &checked, &datasets, out);
-            let (control, definition) =
+            let (mut control, definition) =
                 validate::control::finish(draft.clone(), checked, &datasets);
+            if files.never_waived().any(|never| *never == control.id) {
+                control.exceptions = Waivable::Never;
+            }
             definitions.insert(control.id.clone(), definition);
             controls.insert(control.id.clone(), Arc::new(control));
         }
     }
     let known: Vec<&str> = controls.keys().map(ControlId::as_str).collect();
     for entry in &files.policies {
-        validate::policy::judge(entry, &known, directory, out);
+        validate::policy::judge(entry, &known, &datasets, directory, out);
     }
     if let Some(directory) = directory {
         validate::people::check(directory, out);

@@ -289,9 +289,7 @@ impl Out {
         for name in &request.controls {
             let id = ControlId::new(name);
             let control = (against.controls)(&id);
-            let waivable = |c: &Control| {
-                c.exceptions != Waivable::Never && !against.rules.never_waivable.contains(&id)
-            };
+            let waivable = |c: &Control| c.exceptions != Waivable::Never;
             match control {
                 None => self.add(
                     "controls",

@@ -45,6 +45,18 @@ pub const STATED: &[&str] = &[
     "amount",
 ];
 
+/// What the machine counts or decides itself; neither a requester nor a policy's SQL says it.
+pub const COUNTED: &[&str] = &[
+    "category",
+    "severity",
+    "subject_count",
+    "requested_days",
+    "renewal_number",
+    "active_of_team",
+    "confidence",
+    "urgency",
+];
+
 /// The values that a facet may have, when they are few; the least severe first.
 pub fn values(facet: &str) -> &'static [&'static str] {
     match facet {

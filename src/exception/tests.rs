@@ -403,6 +403,8 @@ fn terms() -> Terms {
         renewal_of: None,
         renewals: 0,
         original_expires_at: None,
+        incident: None,
+        ticket: None,
     }
 }
 

@@ -224,6 +224,12 @@ pub struct Terms {
     /// When the first of those that it renews was to end.
     #[serde(default)]
     pub original_expires_at: Option<DateTime<Utc>>,
+    /// The incident that makes it necessary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+    /// The ticket or the change that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 impl Terms {

@@ -45,6 +45,10 @@ pub struct Request {
     pub evidence: Vec<Evidence>,
     pub closure_plan: Option<String>,
     pub renewal_of: Option<String>,
+    #[serde(default)]
+    pub incident: Option<String>,
+    #[serde(default)]
+    pub ticket: Option<String>,
 }
 
 impl Request {
@@ -78,6 +82,8 @@ impl Request {
             evidence: Vec::new(),
             closure_plan: None,
             renewal_of: None,
+            incident: None,
+            ticket: None,
         }
     }
 }

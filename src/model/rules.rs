@@ -19,6 +19,9 @@ pub struct ExceptionRules {
     pub categories: Vec<Category>,
     /// Controls of which no deviation is ever permitted.
     pub never_waivable: Vec<ControlId>,
+    /// Facets that evidence answers, and nobody else.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facets: BTreeMap<String, Measured>,
     /// How long, how often, how many.
     pub limits: Limits,
     /// What a request must say before anybody reviews it.
@@ -50,6 +53,16 @@ pub struct Category {
     pub title: String,
     /// The provisions that it may deviate from.
     pub provisions: Vec<String>,
+}
+
+/// A facet that is read from evidence when a request is handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// SQL over datasets that gives one row with a column of the facet's name. `$subjects` are the native ids of the
+    /// subjects, `$incident` and `$ticket` what the request names; they are empty when it names none.
+    pub evidence: String,
+    /// Older evidence leaves the facet unknown.
+    pub max_age: Span,
 }
 
 choice! {

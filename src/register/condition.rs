@@ -52,7 +52,11 @@ fn definition(set: &Set, condition: &Condition) -> Option<Definition> {
         fails_when: fails_when.clone(),
         params: condition.params.clone(),
         subject: SubjectTemplate {
-            parts: vec![Part::Column(subject.clone())],
+            // With a source and a kind, as every template has: what is kept is read again for a replay.
+            parts: vec![
+                Part::Literal("register/condition/".to_owned()),
+                Part::Column(subject.clone()),
+            ],
         },
         inventory: None,
         max_age: *max_age,

@@ -183,6 +183,8 @@ pub(super) fn terms(
         renewal_of: request.renewal_of.as_deref().map(Into::into),
         renewals: known.renewals,
         original_expires_at: known.original,
+        incident: request.incident.clone(),
+        ticket: request.ticket.clone(),
     })
 }
 

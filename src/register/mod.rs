@@ -6,6 +6,7 @@ mod condition;
 mod context;
 mod decide;
 mod end;
+mod facet;
 mod freeze;
 mod identity;
 mod queue;

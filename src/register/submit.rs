@@ -10,6 +10,7 @@ use super::{
     activate::activate,
     condition,
     decide::load,
+    facet,
     freeze::{self, Known, Seen},
 };
 use crate::{
@@ -68,6 +69,7 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
     };
     lacks.extend(sql_of(set, rules, request, &seen, now));
     let mut facets = freeze::facets(request, &seen, &known, now);
+    facets.extend(facet::measured(cx, set, rules, request).await?);
     let rulebook = Rulebook::new(Arc::new(rules.clone())).map_err(|p| {
         Error::Policy(format!(
             "the rules of `{}` cannot be used: {}",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Error,
+    Error, facet,
     freeze::{self, Known},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     model::{
         control::{Control, Waivable},
         id::{ControlId, ExceptionId, PolicyId, Sha, SubjectId},
-        outcome::{Observed, Outcome},
+        outcome::{Observed, Outcome, Row},
         request::Request,
         rules::ExceptionRules,
     },
@@ -168,11 +168,17 @@ async fn of_control(
             };
             let records = exceptions::list(&mut cx.store.read().await?, &filter).await?;
             let rules = policy.and_then(|p| p.exceptions.as_deref());
+            let request = stub(control, observed, facets);
+            let measured = match rules {
+                Some(rules) => facet::measured(cx, set, rules, &request).await?,
+                None => Row::new(),
+            };
+            let asked = (&request, measured);
             failing(
                 &mut verdict,
                 (control, observed),
                 (&records, rules),
-                facets,
+                asked,
                 now,
             )?;
         }
@@ -185,15 +191,11 @@ fn failing(
     verdict: &mut Verdict,
     (control, observed): (&Control, &Observed),
     (records, rules): (&[Record], Option<&ExceptionRules>),
-    facets: &Map<String, Value>,
+    (request, measured): (&Request, Row),
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let never = rules.is_some_and(|r| r.never_waivable.contains(&control.id));
-    let waivable = control.exceptions != Waivable::Never && !never;
-    let case = Case {
-        waivable,
-        ..Case::observed(control, observed, now)
-    };
+    let waivable = control.exceptions != Waivable::Never;
+    let case = Case::observed(control, observed, now);
     let register = Register::new(records.iter().filter_map(Record::entry).collect());
     let coverage = register.covers(&case, &|text, row| evaluate::limit(text, row, now));
     if let Some(id) = coverage.first() {
@@ -218,8 +220,8 @@ fn failing(
         );
         return Ok(());
     };
-    let request = stub(control, observed, facets);
-    let mut known = freeze::facets_of(&request, std::iter::once(observed), &Known::default(), now);
+    let mut known = freeze::facets_of(request, std::iter::once(observed), &Known::default(), now);
+    known.extend(measured);
     let rulebook = Rulebook::new(Arc::new(rules.clone()))
         .map_err(|p| Error::Policy(format!("the rules cannot be used: {}", p.what)))?;
     let triage = rulebook.triage(&mut known);

@@ -1,17 +1,22 @@
 //! The rules for exceptions of a policy against the rest: their SQL against the facets, the controls that they name,
 //! and the people behind every role that a step needs. A chain that could never end does not load.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::in_file;
+use super::{dataset::Datasets, in_file};
 use crate::{
     catalog::{
         load::{PolicyEntry, offer},
         policy::rules::{Names, Needed},
     },
-    evaluate::Predicate,
+    evaluate::{self, Parts, Predicate},
     exception::{When, facet},
-    model::{people::Directory, rules::ExceptionRules},
+    model::{
+        control::{Param, SubjectTemplate},
+        people::Directory,
+        rules::ExceptionRules,
+        table::ColumnType,
+    },
     yaml::{
         decode::Located,
         diagnostic::{Diagnostic, Place},
@@ -22,6 +27,7 @@ use crate::{
 pub fn judge(
     entry: &PolicyEntry,
     controls: &[&str],
+    datasets: &Datasets,
     directory: Option<&Directory>,
     out: &mut Vec<Diagnostic>,
 ) {
@@ -40,6 +46,9 @@ pub fn judge(
             let d = Diagnostic::warning("TL0513", &control.place, what);
             out.push(offer(d, &control.0, controls.iter().copied()));
         }
+    }
+    for (name, sql) in &names.facets {
+        measured(name, sql, datasets, out);
     }
     let Some(policy) = &entry.policy else {
         return;
@@ -62,6 +71,61 @@ pub fn judge(
 fn condition(when: When, text: &Located<String>) -> Option<Diagnostic> {
     let problem = Predicate::new(text, &when.columns()).err()?;
     Some(in_file(&problem, text))
+}
+
+/// A facet that evidence answers is one that nobody counts, and its SQL gives it with its type.
+fn measured(
+    name: &Located<String>,
+    sql: &Located<String>,
+    datasets: &Datasets,
+    out: &mut Vec<Diagnostic>,
+) {
+    let may = || {
+        let all = facet::FACETS.iter();
+        all.filter(|(facet, _)| !facet::COUNTED.contains(facet))
+    };
+    let Some((_, wanted)) = may().find(|(facet, _)| *facet == name.value) else {
+        let what = format!("evidence cannot answer `{}`", name.value);
+        let known = may().map(|(facet, _)| *facet);
+        let d = Diagnostic::error("TL0510", &name.place, what);
+        out.push(offer(d, name, known.collect::<Vec<_>>().into_iter()));
+        return;
+    };
+    let reads = evaluate::datasets_of(sql).unwrap_or_default();
+    if reads.iter().any(|name| datasets.is_in_doubt(name)) {
+        return;
+    }
+    let text = || Param::Text(String::new());
+    let params = BTreeMap::from([
+        ("subjects".to_owned(), Param::List(Vec::new())),
+        ("incident".to_owned(), text()),
+        ("ticket".to_owned(), text()),
+    ]);
+    let parts = Parts {
+        evidence: sql,
+        fails_when: "true",
+        params: &params,
+        subject: &SubjectTemplate { parts: Vec::new() },
+        inventory: None,
+    };
+    let checked = evaluate::check(&parts, &datasets.schemas);
+    out.extend(checked.problems.iter().map(|p| in_file(p, sql)));
+    if !checked.problems.is_empty() {
+        return;
+    }
+    let given = checked.columns.iter().find(|c| c.name == name.value);
+    let what = match given.map(|c| c.ty) {
+        None => format!("this gives no column `{}`", name.value),
+        Some(Some(ty)) if fits(ty, *wanted) => return,
+        Some(_) => format!("`{}` must come out as {wanted}", name.value),
+    };
+    let help = format!("write `SELECT … AS {}`, with a CAST if need be", name.value);
+    out.push(Diagnostic::error("TL0515", &sql.place, what).help(help));
+}
+
+/// A whole number does where one with a fraction is wanted.
+fn fits(given: ColumnType, wanted: ColumnType) -> bool {
+    given == wanted || (given == ColumnType::Int && wanted == ColumnType::Float)
 }
 
 fn stranger(name: &str, place: &Place) -> Option<Diagnostic> {

@@ -28,6 +28,17 @@ record! {
 }
 
 record! {
+    /// A facet that evidence answers.
+    pub struct FacetFile {
+        /// SQL over datasets that gives one row with a column of the facet's name. `$subjects` are the native ids of
+        /// the subjects, `$incident` and `$ticket` what the request names, and empty when it names none.
+        evidence: Located<String>,
+        /// Older evidence leaves the facet unknown.
+        max_age: Span = Span::hours(1),
+    }
+}
+
+record! {
     /// How long, how often, how many.
     pub struct LimitsFile {
         /// From activation to end.

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::parts::{
-    AuthorityFile, CategoryFile, CompletenessFile, LimitsFile, MitigationFile, RequiredFile,
-    RouteFile, StepFile, TierFile, UrgencyFile, mitigation, route, step,
+    AuthorityFile, CategoryFile, CompletenessFile, FacetFile, LimitsFile, MitigationFile,
+    RequiredFile, RouteFile, StepFile, TierFile, UrgencyFile, mitigation, route, step,
 };
 use crate::{
     catalog::{
@@ -18,8 +18,8 @@ use crate::{
     model::{
         id::ControlId,
         rules::{
-            Authority, Category, Completeness, Example, ExceptionRules, Limits, Required, Tier,
-            Urgency,
+            Authority, Category, Completeness, Example, ExceptionRules, Limits, Measured, Required,
+            Tier, Urgency,
         },
         span::Span,
     },
@@ -39,6 +39,8 @@ record! {
         categories: Named<CategoryFile>,
         /// Controls of which no deviation is ever permitted.
         never_waivable: Vec<Located<Slug>> = Vec::new(),
+        /// Facets that evidence answers, whatever the requester says.
+        facets: Named<FacetFile> = Named::default(),
         /// How long, how often, how many.
         limits: LimitsFile = LimitsFile::default(),
         /// What a request must say before anybody reviews it.
@@ -233,6 +235,8 @@ pub struct Names {
     pub provisions: Vec<Located<Slug>>,
     /// Roles that somebody must bear.
     pub roles: Vec<Needed>,
+    /// Facets that evidence answers: the place of the name, and the SQL.
+    pub facets: Vec<(Located<String>, Located<String>)>,
 }
 
 /// A role that somebody must bear.
@@ -291,6 +295,19 @@ impl RulesFile {
                 .flat_map(|(_, c)| c.provisions.clone())
                 .collect(),
             roles,
+            facets: self
+                .facets
+                .iter()
+                .map(|(key, facet)| {
+                    let name = Located {
+                        value: key.text.clone(),
+                        place: key.place.clone(),
+                        block: None,
+                        quote: 0,
+                    };
+                    (name, facet.evidence.clone())
+                })
+                .collect(),
         }
     }
 
@@ -313,6 +330,18 @@ impl RulesFile {
             never_waivable: ids(self.never_waivable)
                 .into_iter()
                 .map(ControlId::new)
+                .collect(),
+            facets: self
+                .facets
+                .0
+                .into_iter()
+                .map(|(key, facet)| {
+                    let measured = Measured {
+                        evidence: facet.evidence.value,
+                        max_age: facet.max_age,
+                    };
+                    (key.text, measured)
+                })
                 .collect(),
             limits: Limits {
                 max_duration: self.limits.max_duration,

@@ -552,7 +552,7 @@ async fn an_emergency_grant_is_ratified_or_unwound() {
     }
 }
 
-/// R019, R048, R086, R103, R107, R111, R125, R138, R180, R195: a renewal is a new request through the whole chain,
+/// R019, R048, R086, R103, R107, R111, R125, R138, R180, R190, R195: a renewal is a new request through the whole chain,
 /// counted and limited, one level more at the second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_is_counted_limited_and_goes_one_level_higher() {
@@ -1053,5 +1053,282 @@ async fn every_question_of_an_auditor_is_one_command() {
             said.contains("expires_at") && said.contains("None of them covers anything"),
             "{said}"
         );
+    }
+}
+
+const HEARD: &str = r"
+examples:
+  - { given: { business_impact: low, requested_days: 7, renewal_number: 0 }, expect: { tier: low, routes: [thin, small], steps: [facts] } }
+  - { given: { business_impact: low, requested_days: 8, renewal_number: 0, data_sensitivity: public }, expect: { tier: low, routes: [low], steps: [owner] } }
+  - { given: { business_impact: high, data_sensitivity: regulated, sla_due_hours: 4 }, expect: { tier: high, routes: [people, pressing, high], steps: [hear, owner, lead], urgency: pressing, sla: 4h } }
+  - { given: { business_impact: high, data_sensitivity: public, legal_exposure: true }, expect: { tier: high, routes: [high, incident], steps: [owner, lead], urgency: incident } }
+";
+
+/// R049, R050, R056, R065, R069, R072, R073, R081, R082, R087, R091, R099, R100, R182: what is not known is asked for by name; evidence stands above
+/// what a requester says; those whom a rule asks are heard, and nobody else, before anybody signs.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_whom_it_concerns_are_heard_before_anybody_decides() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.on.write(
+            "connectors/desk.yaml",
+            r#"id: desk
+title: Tickets
+settings: { path: { type: path } }
+file: { path: "${path}", max_age: 9999d }
+datasets:
+  tickets:
+    csv: { delimiter: ',', header: true }
+    key: [id]
+    complete: { reread: 0 }
+    columns: { id: text, due_in_hours: int, state: text }
+"#,
+        );
+        let policy = fs::read_to_string(o.on.path("policies/third-party-ai.yaml")).unwrap();
+        let policy = policy
+            .replace(
+                "  limits:",
+                r"  facets:
+    sla_due_hours: { evidence: SELECT min(due_in_hours) AS sla_due_hours FROM desk.tickets WHERE id = $ticket AND state = 'open', max_age: 1d }
+  limits:",
+            )
+            .replace(
+                "    - { id: normal }",
+                "    - { id: pressing, when: sla_due_hours <= 8 }\n    - { id: normal }",
+            )
+            .replace(
+                "  steps:\n",
+                "  steps:\n    - { id: facts, ask: requester }\n    - { id: hear, assess: [privacy, ethics], sla: 3d, on_breach: { escalate: lead } }\n",
+            )
+            .replace(
+                "  routes:\n",
+                r"  routes:
+    - { id: thin, when: data_sensitivity IS NULL, steps: [facts] }
+    - { id: people, when: data_sensitivity = 'regulated', steps: [hear] }
+    - { id: pressing, when: urgency = 'pressing', expedite: { sla: 4h, also: [oncall] } }
+",
+            );
+        let rules = &policy[..policy.find("\nexamples:").unwrap()];
+        let policy = &format!("{rules}{HEARD}");
+        o.on.write("policies/third-party-ai.yaml", policy);
+        o.on.write(
+            "desk.csv",
+            "id,due_in_hours,state\nT-7,5,open\nT-8,90,open\n",
+        );
+        o.people(
+            &PEOPLE
+                .replace("roles: [policy-lead]", "roles: [policy-lead, ethics]")
+                .replace("team: risk }", "team: risk, roles: [privacy] }"),
+        );
+        let settings = fs::read_to_string(o.on.path("tripline.yaml")).unwrap();
+        o.on.write(
+            "tripline.yaml",
+            &settings.replace(
+                "sources:\n",
+                "channels:\n  mail: { smtp: { host: 127.0.0.1, port: 9, from: tripline@example.test } }\nsources:\n  desk: { connector: desk, owner: security, refresh: 1s, settings: { path: desk.csv } }\n",
+            ),
+        );
+        // What nobody said is asked for by its name, and only that.
+        let facets =
+            |more: &str| format!("{{ business_impact: high, legal_exposure: false{more} }}");
+        let said = o
+            .asks("2031-06-02T08:00:00Z", &[("facets", &facets(""))])
+            .ends(1);
+        assert!(said.contains("`data_sensitivity` is not known"), "{said}");
+        // A requester cannot say what evidence answers.
+        let said = o
+            .asks(
+                "2031-06-02T08:01:00Z",
+                &[("facets", &facets(", sla_due_hours: 2"))],
+            )
+            .ends(1);
+        assert!(said.contains("not for the requester to say"), "{said}");
+        let regulated = facets(
+            ", data_sensitivity: regulated, policy_domain: third-party, regulatory: [EU-AI-Act], sets_precedent: false",
+        );
+        o.asks(
+            "2031-06-02T08:02:00Z",
+            &[("facets", &regulated), ("ticket", "T-8")],
+        )
+        .ends(0);
+        o.asks(
+            "2031-06-02T08:03:00Z",
+            &[("facets", &regulated), ("ticket", "T-7")],
+        )
+        .ends(0);
+        let (calm, id) = ("EXC-2031-0003", "EXC-2031-0004");
+        let routes = |id: &str| {
+            let stands = o.stands(id, "2031-06-02T08:04:00Z");
+            stands["record"]["frozen"]["routed"].to_string()
+        };
+        assert!(!routes(calm).contains("pressing"), "{}", routes(calm));
+        // Exactly those whom a rule asks, and nobody else.
+        let steps = r#""steps":["hear","owner","lead"]"#;
+        assert!(routes(calm).contains(steps), "{}", routes(calm));
+        let stands = o.stands(calm, "2031-06-02T08:04:00Z").to_string();
+        for word in ["third-party", "EU-AI-Act", r#""regulated":true"#] {
+            assert!(stands.contains(word), "{word}: {stands}");
+        }
+        assert!(routes(id).contains("pressing"), "{}", routes(id));
+        // Whoever hears of what is pressing does so at once, with what is left of the time.
+        o.check("2031-06-02T08:04:30Z");
+        let all = o.on.list(&["notices", "list", "--recipient", "pia"]);
+        assert_eq!(all.len(), 1, "of the pressing one only: {all:?}");
+        assert_eq!(all[0]["mode"], "alert");
+        let notice = all[0]["id"].as_str().unwrap();
+        let said = o.on.run(&["notices", "show", notice], None).ends(0);
+        for word in [
+            id,
+            "it is pressing, and your role hears of it",
+            "(in 4 hours)",
+        ] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+        // Nobody signs before those who are asked were heard; nobody else is asked.
+        refused(&o.approves("sam", "2031-06-02T08:05:00Z", id), "not_asked");
+        let hears = |who: &str, at: &str, what: &str| {
+            let digest = o.package(who, at, id);
+            o.does(
+                who,
+                at,
+                &["approve", id, "--package", &digest, "--because", what],
+            )
+        };
+        hears(
+            "otto",
+            "2031-06-02T08:06:00Z",
+            "No person is named in what the vendor holds.",
+        )
+        .ends(0);
+        refused(&o.approves("sam", "2031-06-02T08:07:00Z", id), "not_asked");
+        hears(
+            "lee",
+            "2031-06-02T08:08:00Z",
+            "Fair as long as cards are printed for all.",
+        )
+        .ends(0);
+        o.approves("sam", "2031-06-02T08:09:00Z", id).ends(0);
+        let said = o.approves("tess", "2031-06-02T08:10:00Z", id).ends(0);
+        assert!(said.contains("active until"), "{said}");
+        // What they said stays with it.
+        let stands = o.stands(id, "2031-06-02T08:11:00Z").to_string();
+        for word in ["No person is named", "Fair as long as"] {
+            assert!(stands.contains(word), "{word}: {stands}");
+        }
+        // A policy whose facet does not come out does not load.
+        o.on.write(
+            "policies/third-party-ai.yaml",
+            &policy.replace("min(due_in_hours) AS sla_due_hours", "id AS sla_due_hours"),
+        );
+        let ran = o.on.run(&["validate"], None);
+        assert!(ran.out().contains("TL0515"), "{}{}", ran.out(), ran.err());
+    }
+}
+
+/// R152, R176: a policy that stops permitting exceptions to a control, because they stood in for work that was not
+/// done, ends what covers it at once; the log holds every version of the rules.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_never_be_waived_is_covered_by_nothing_from_then_on() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let low = [
+            ("facets", "{ business_impact: low, legal_exposure: false }"),
+            ("expires_at", "2031-06-09T08:00:00Z"),
+        ];
+        o.asks("2031-06-02T08:00:00Z", &low).ends(0);
+        o.looks("2031-06-02T08:05:00Z");
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        let policy = fs::read_to_string(o.on.path("policies/third-party-ai.yaml")).unwrap();
+        o.on.write(
+            "policies/third-party-ai.yaml",
+            &policy
+                .replace("never_waivable: [never]", "never_waivable: [review]")
+                .replace("version: 3", "version: 4"),
+        );
+        o.looks("2031-06-02T08:10:00Z");
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        let said = o.asks("2031-06-02T08:11:00Z", &low).ends(1);
+        assert!(
+            said.contains("may never be waived") || said.contains("permits no exception"),
+            "{said}"
+        );
+        o.looks("2031-06-03T08:00:00Z");
+        let log = o.on.path("log");
+        o.on.run(&["audit", "export", &log.display().to_string()], None)
+            .ends(0);
+        let leaves = fs::read_to_string(log.join("leaves.ndjson")).unwrap();
+        let of_policy = leaves.lines().filter(|l| l.contains("third-party-ai"));
+        let versions: Vec<bool> = of_policy
+            .filter(|l| l.contains("definition"))
+            .map(|l| l.contains(r#"\"version\":4"#))
+            .collect();
+        assert_eq!(versions, [false, true], "{leaves}");
+    }
+}
+
+/// R117, R121: an exception that rests on an output filter shows for every hour that the filter was in force, and
+/// ends with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_filter_is_shown_to_have_been_in_force() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.on.write(
+            "connectors/gateway.yaml",
+            r#"id: gateway
+title: Output filters of the gateway
+settings: { path: { type: path } }
+file: { path: "${path}", max_age: 9999d }
+datasets:
+  filters:
+    csv: { delimiter: ',', header: true }
+    key: [id]
+    complete: { reread: 0 }
+    columns: { id: text, in_force: bool }
+"#,
+        );
+        let settings = fs::read_to_string(o.on.path("tripline.yaml")).unwrap();
+        o.on.write(
+            "tripline.yaml",
+            &settings.replace(
+                "sources:\n",
+                "sources:\n  gateway: { connector: gateway, owner: security, refresh: 1s, settings: { path: filters.csv } }\n",
+            ),
+        );
+        o.on.write("filters.csv", "id,in_force\npii-out,true\n");
+        o.asks(
+            "2031-06-02T08:00:00Z",
+            &[
+                ("kind", "compensated"),
+                ("facets", "{ business_impact: low, legal_exposure: false }"),
+                ("expires_at", "2031-06-09T08:00:00Z"),
+                (
+                    "conditions",
+                    "[{ id: filter, text: Answers pass the filter pii-out, evidence: \"SELECT id, in_force FROM gateway.filters WHERE id = 'pii-out'\", subject: id, fails_when: NOT in_force, schedule: 0 * * * *, max_age: 2h, responsible: olaf }]",
+                ),
+            ],
+        )
+        .ends(0);
+        let id = "EXC-2031-0001";
+        let filter = |at: &str| o.stands(id, at)["record"]["conditions"]["filter"].clone();
+        for hour in ["09", "10", "11"] {
+            o.check(&format!("2031-06-02T{hour}:00:01Z"));
+            let looked = filter(&format!("2031-06-02T{hour}:01:00Z"));
+            assert_eq!(looked["standing"], "holds", "{looked}");
+            // The look is a run with its evidence, and comes out the same when it is judged again.
+            let run = looked["run"].as_str().unwrap();
+            assert!(
+                looked["at"]
+                    .as_str()
+                    .unwrap()
+                    .contains(&format!("T{hour}:00:01")),
+                "{looked}"
+            );
+            o.on.run(&["replay", run], None).ends(0);
+        }
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        o.on.write("filters.csv", "id,in_force\npii-out,false\n");
+        o.check("2031-06-02T12:00:01Z");
+        assert_eq!(filter("2031-06-02T12:01:00Z")["standing"], "fails");
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
     }
 }
