@@ -34,6 +34,9 @@ pub mod finding;
 /// What an exception is, who decides it and what it covers; pure.
 pub mod exception;
 
+/// When it is the policy that is wrong: repeated exceptions, what they share, which change would help; pure.
+pub mod signal;
+
 /// The Merkle log: leaves, checkpoints, proofs, verification.
 pub mod audit;
 
@@ -58,7 +61,10 @@ pub mod run;
 /// The exception line: load, decide, record.
 pub mod register;
 
-/// What auditors ask for.
+/// The review line: signals recorded, changes tried on the past, policies put to the question.
+pub mod review;
+
+/// What auditors and policy leads ask for.
 pub mod report;
 
 /// What people say of findings and collections.

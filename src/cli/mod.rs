@@ -30,6 +30,7 @@ pub mod serve;
 pub mod source;
 pub mod test;
 pub mod token;
+pub mod what_if;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -96,6 +97,7 @@ enum Command {
     Exception(exception::Args),
     Token(token::Args),
     Decide(decide::Args),
+    WhatIf(what_if::Args),
     Report(report::Args),
     Controls(controls::ControlArgs),
     /// Sources with their datasets and how each was collected last.
@@ -200,6 +202,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Exception(args) => args.as_of,
         Command::Token(args) => args.as_of,
         Command::Decide(args) => args.as_of,
+        Command::WhatIf(args) => args.as_of,
         Command::Report(args) => args.as_of,
         _ => None,
     };
@@ -210,6 +213,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Exception(args) => exception::run(args, &opened, out).await,
         Command::Report(args) => report::run(&args, &opened, out).await,
         Command::Decide(args) => decide::run(&args, &opened, out).await,
+        Command::WhatIf(args) => what_if::run(&args, &opened, out).await,
         Command::Token(args) => token::run(&args, &opened, out).await,
         Command::Findings(args) => findings::run(args, &opened, out).await,
         Command::Controls(args) => controls::controls(args, &opened, out).await,

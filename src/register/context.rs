@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::{
     Error, condition,
@@ -20,7 +21,7 @@ use crate::{
     model::{
         control::Control,
         exception::State,
-        id::{ExceptionId, FindingKey, PersonId, Sha, SubjectId},
+        id::{ControlId, ExceptionId, FindingKey, PersonId, Sha, SubjectId},
         outcome::{Observed, Outcome, Row},
         run::Run,
     },
@@ -222,6 +223,67 @@ async fn deviations(
                 None => Err("it does not speak of it".to_owned()),
             },
         });
+    }
+    Ok(all)
+}
+
+/// One subject of the controls of an exception: whether it is silent because of it, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Covers {
+    /// The control.
+    pub control: ControlId,
+    /// The subject.
+    pub subject: SubjectId,
+    /// What evidence says of it now.
+    pub outcome: &'static str,
+    /// Whether it would be silent.
+    pub covered: bool,
+    /// Why not.
+    pub because: Option<String>,
+}
+
+/// What an exception would cover if it were in force and every condition held, on evidence of now, and what fails beside it.
+///
+/// # Errors
+/// There is no such exception, its request is not complete, or evidence cannot be looked at.
+pub async fn covers(cx: &Context, set: &Set, id: &ExceptionId) -> Result<Vec<Covers>, Error> {
+    let mut tx = cx.store.read().await?;
+    let record = exceptions::get(&mut tx, id).await?;
+    let record = record.ok_or_else(|| Error::Nothing(id.to_string()))?;
+    let Some(frozen) = &record.frozen else {
+        let say = format!(
+            "the request of {id} is not complete: `tripline exception show {id}` says what it lacks"
+        );
+        return Err(Error::refused("not_complete", say));
+    };
+    let seen = Seen::of(cx, set, &record.request).await?;
+    let now = cx.clock.now();
+    let asked = deviations(&mut tx, frozen, &seen, now).await?;
+    let mut all: Vec<Covers> = asked
+        .into_iter()
+        .map(|d| Covers {
+            outcome: match d.outcome.as_str() {
+                "pass" => "pass",
+                "fail" => "fail",
+                _ => "unknown",
+            },
+            control: d.control,
+            subject: d.subject,
+            covered: d.would_cover.is_ok(),
+            because: d.would_cover.err(),
+        })
+        .collect();
+    for (control, _, observed) in seen.observed() {
+        let asked = frozen.terms.subject(&control.id, &observed.subject);
+        if observed.outcome == Outcome::Fail && asked.is_none() {
+            all.push(Covers {
+                control: control.id.clone(),
+                subject: observed.subject.clone(),
+                outcome: "fail",
+                covered: false,
+                because: Some("it does not speak of it".to_owned()),
+            });
+        }
     }
     Ok(all)
 }

@@ -16,7 +16,7 @@ mod tell;
 mod verdict;
 
 pub use condition::attest;
-pub use context::package;
+pub use context::{Covers, covers, package};
 pub use decide::{Word, decide, grant};
 pub use end::{close, delegate, end, join};
 pub use identity::{Identity, issue, who};

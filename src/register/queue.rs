@@ -17,7 +17,7 @@ use crate::{
         rules::Check,
     },
     run::Set,
-    store::{self, Tx, exceptions, runs},
+    store::{self, Tx, coverage, exceptions, runs},
 };
 
 /// Something that waits for somebody.
@@ -112,7 +112,7 @@ choice! {
 /// # Errors
 /// When the store cannot be read.
 pub async fn usage(tx: &mut Tx, record: &Record) -> Result<Usage, store::Error> {
-    if !exceptions::covered_by(tx, &record.id).await?.is_empty() {
+    if !coverage::covered_by(tx, &record.id).await?.is_empty() {
         return Ok(Usage::Used);
     }
     let Some((from, frozen)) = record.times.activated_at.zip(record.frozen.as_ref()) else {

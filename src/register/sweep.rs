@@ -24,7 +24,7 @@ use crate::{
         outcome::Unknown,
     },
     run::{Context, Set, Uncovered, lost, owed_by_sweep},
-    store::{self, Page, Tx, audit, exceptions, findings, outbox},
+    store::{self, Page, Tx, audit, coverage, exceptions, findings, outbox},
 };
 
 /// What a sweep did.
@@ -225,10 +225,10 @@ async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error>
         }
         let because = lost(before.as_ref(), open, &coverage);
         if before.is_some() {
-            exceptions::uncover(tx, key, &because, now).await?;
+            coverage::uncover(tx, key, &because, now).await?;
         }
         if let Some(id) = &after {
-            exceptions::cover(tx, id, key, now).await?;
+            coverage::cover(tx, id, key, now).await?;
         }
         let told = open && after.is_none();
         if told {

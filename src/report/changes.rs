@@ -9,7 +9,7 @@ use crate::{
         finding::{Finding, Status},
         id::{ControlId, SubjectId},
     },
-    store::{self, Tx, exceptions, findings, transitions},
+    store::{self, Tx, coverage, findings, transitions},
 };
 
 /// A deviation of a period.
@@ -47,8 +47,8 @@ pub async fn of_period(
         let Some(finding) = findings::get(tx, one.finding).await? else {
             continue;
         };
-        let then = exceptions::covering(tx, &[one.finding], one.at).await?;
-        let ever = exceptions::ever_covering(tx, one.finding, one.at).await?;
+        let then = coverage::covering(tx, &[one.finding], one.at).await?;
+        let ever = coverage::ever_covering(tx, one.finding, one.at).await?;
         let (exception, verdict) = match (then.first(), ever.first()) {
             (Some(c), _) => (Some(c.exception.clone()), "covered"),
             (None, Some(c)) => (Some(c.exception.clone()), "covered_later"),
@@ -95,7 +95,7 @@ pub async fn at(
     let mut all = Vec::new();
     for finding in findings::of_subject(tx, subject).await? {
         let Finding { key, control, .. } = finding;
-        let covers = exceptions::covering(tx, &[key], at).await?;
+        let covers = coverage::covering(tx, &[key], at).await?;
         if covers.is_empty() {
             all.push(Authorised {
                 control: control.clone(),

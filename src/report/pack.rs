@@ -20,7 +20,7 @@ use crate::{
     clock::stamp,
     model::id::Sha,
     run::Set,
-    store::{Tx, audit, exceptions, packages},
+    store::{Tx, audit, coverage, exceptions, packages},
 };
 
 /// The question that the pack answers.
@@ -69,7 +69,7 @@ pub async fn write(
             .iter()
             .map(|e| json!({ "at": e.at, "actor": e.actor, "act": e.act, "before": e.before, "after": e.after, "reason": e.reason }))
             .collect();
-        let covered = exceptions::covered_by(tx, &record.id).await?;
+        let covered = coverage::covered_by(tx, &record.id).await?;
         let covered: Vec<Value> = covered
             .iter()
             .map(|c| json!({ "finding": c.finding, "from": c.opened_at, "until": c.closed_at, "because": c.closed_because }))

@@ -19,7 +19,7 @@ use crate::{
         id::{ExceptionId, FindingKey},
         outcome::{Evaluation, Row},
     },
-    store::{self, Tx, exceptions},
+    store::{self, Tx, coverage, exceptions},
 };
 
 /// Why findings lost their cover, by finding: for the words of the notice.
@@ -122,11 +122,11 @@ async fn apply(
     }
     let because = lost(before.as_ref(), open, coverage);
     if before.is_some() {
-        exceptions::uncover(tx, key, &because, now).await?;
+        coverage::uncover(tx, key, &because, now).await?;
     }
     match &after {
         Some(id) => {
-            exceptions::cover(tx, id, key, now).await?;
+            coverage::cover(tx, id, key, now).await?;
             if matches!(
                 change.effect,
                 Some(Effect::Opened | Effect::Reopened | Effect::Flapping)

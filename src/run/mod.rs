@@ -13,7 +13,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 
 pub use cover::{Uncovered, lost};
 pub use owed::owed_by_sweep;
-pub use replay::{Difference, Replayed, replay};
+pub use replay::{Difference, Gone, Replayed, definition, evidence, replay};
 pub use set::Set;
 
 use crate::{

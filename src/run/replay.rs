@@ -54,30 +54,10 @@ pub async fn replay(cx: &Context, set: &Set, run: &Run) -> Result<Replayed, Erro
         return Ok(Replayed::Unknown(run.definition));
     };
     let control = definition.control(&run.control);
-    let mut evidence = Evidence {
-        views: views(&definition),
-        ..Evidence::default()
+    let evidence = match evidence(&mut tx, run, &definition).await? {
+        Ok(evidence) => evidence,
+        Err((dataset, snapshot)) => return Ok(Replayed::Gone(dataset, snapshot)),
     };
-    for used in &run.evidence {
-        let snapshot = match &used.snapshot {
-            Some(id) => snapshots::get(&mut tx, id).await?,
-            None => None,
-        };
-        let gone = || Replayed::Gone(used.dataset.clone(), used.snapshot.clone());
-        if snapshot.is_none() && used.snapshot.is_some() {
-            return Ok(gone());
-        }
-        let Some(promise) = definition.datasets.get(&used.dataset) else {
-            return Ok(gone());
-        };
-        let standing = Standing {
-            dataset: &used.dataset,
-            schema: &promise.schema,
-            snapshot: snapshot.as_ref(),
-            last_good: None,
-        };
-        evidence.add(standing, control.max_age, run.instant);
-    }
     drop(tx);
     let evaluation = cx
         .engine
@@ -96,8 +76,52 @@ pub async fn replay(cx: &Context, set: &Set, run: &Run) -> Result<Replayed, Erro
     })))
 }
 
+/// A dataset of which the snapshot is no longer kept.
+pub type Gone = (DatasetName, Option<SnapshotId>);
+
+/// What a run looked at, as it was kept; what retention let go is named.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn evidence(
+    tx: &mut Tx,
+    run: &Run,
+    definition: &Definition,
+) -> Result<Result<Evidence, Gone>, store::Error> {
+    let mut evidence = Evidence {
+        views: views(definition),
+        ..Evidence::default()
+    };
+    for used in &run.evidence {
+        let snapshot = match &used.snapshot {
+            Some(id) => snapshots::get(tx, id).await?,
+            None => None,
+        };
+        let promise = definition.datasets.get(&used.dataset);
+        let (Some(promise), false) = (promise, snapshot.is_none() && used.snapshot.is_some())
+        else {
+            return Ok(Err((used.dataset.clone(), used.snapshot.clone())));
+        };
+        let standing = Standing {
+            dataset: &used.dataset,
+            schema: &promise.schema,
+            snapshot: snapshot.as_ref(),
+            last_good: None,
+        };
+        evidence.add(standing, definition.max_age, run.instant);
+    }
+    Ok(Ok(evidence))
+}
+
 /// What judged: as it is loaded, or as it was kept when it came into force.
-async fn definition(tx: &mut Tx, set: &Set, run: &Run) -> Result<Option<Definition>, store::Error> {
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn definition(
+    tx: &mut Tx,
+    set: &Set,
+    run: &Run,
+) -> Result<Option<Definition>, store::Error> {
     let loaded = set.catalog.control(&run.control);
     if loaded.is_some_and(|c| c.definition == run.definition) {
         return Ok(set.catalog.definitions.get(&run.control).cloned());

@@ -13,7 +13,7 @@ use crate::{
     exception::{coverage::Standing, record::Record, state::Act},
     model::{
         exception::{ReasonCode, State, Suspension},
-        id::{ControlId, ExceptionId, FindingKey, PersonId, TeamId},
+        id::{ControlId, ExceptionId, PersonId, TeamId},
     },
 };
 
@@ -405,96 +405,4 @@ pub async fn list(tx: &mut Tx, filter: &Filter) -> Result<Vec<Record>> {
         q.build_query_as().fetch_all(c).await
     })?;
     raw.into_iter().map(Raw::read).collect()
-}
-
-/// A finding is silent from now on because of an exception.
-pub async fn cover(
-    tx: &mut Tx,
-    id: &ExceptionId,
-    finding: FindingKey,
-    at: DateTime<Utc>,
-) -> Result<()> {
-    let sql = "insert into coverage (exception, finding, opened_at) values ($1, $2, $3)
-        on conflict (exception, finding, opened_at) do nothing";
-    change!(
-        tx,
-        sqlx::query(sql)
-            .bind(id.as_str())
-            .bind(finding.to_string())
-            .bind(us(at))
-    );
-    Ok(())
-}
-
-/// A finding is no longer silent because of an exception, or need not be.
-pub async fn uncover(
-    tx: &mut Tx,
-    finding: FindingKey,
-    because: &str,
-    at: DateTime<Utc>,
-) -> Result<()> {
-    let sql = "update coverage set closed_at = $1, closed_because = $2 where finding = $3 and closed_at is null";
-    change!(
-        tx,
-        sqlx::query(sql)
-            .bind(us(at))
-            .bind(because)
-            .bind(finding.to_string())
-    );
-    Ok(())
-}
-
-/// When an exception kept a finding silent.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Covered {
-    /// The exception.
-    pub exception: String,
-    /// The finding.
-    pub finding: String,
-    /// From when on.
-    pub opened_at: DateTime<Utc>,
-    /// Until when.
-    pub closed_at: Option<DateTime<Utc>>,
-    /// Why it ended.
-    pub closed_because: Option<String>,
-}
-
-/// Which exceptions kept findings on a subject silent at an instant: what was authorised then.
-pub async fn covering(
-    tx: &mut Tx,
-    findings: &[FindingKey],
-    at: DateTime<Utc>,
-) -> Result<Vec<Covered>> {
-    let mut all = Vec::new();
-    let sql = "select * from coverage where finding = $1 and opened_at <= $2 and (closed_at is null or closed_at > $2)
-        order by opened_at, exception";
-    for finding in findings {
-        let found: Vec<Covered> = on!(tx, c => sqlx::query_as(sql)
-            .bind(finding.to_string())
-            .bind(us(at))
-            .fetch_all(c)
-            .await)?;
-        all.extend(found);
-    }
-    Ok(all)
-}
-
-/// What kept a finding silent after an instant, the first first.
-pub async fn ever_covering(
-    tx: &mut Tx,
-    finding: FindingKey,
-    after: DateTime<Utc>,
-) -> Result<Vec<Covered>> {
-    let sql = "select * from coverage where finding = $1 and opened_at > $2 order by opened_at, exception";
-    Ok(on!(tx, c => sqlx::query_as(sql)
-        .bind(finding.to_string())
-        .bind(us(after))
-        .fetch_all(c)
-        .await)?)
-}
-
-/// What an exception ever kept silent, oldest first.
-pub async fn covered_by(tx: &mut Tx, id: &ExceptionId) -> Result<Vec<Covered>> {
-    let sql = "select * from coverage where exception = $1 order by opened_at, finding";
-    Ok(on!(tx, c => sqlx::query_as(sql).bind(id.as_str()).fetch_all(c).await)?)
 }

@@ -18,6 +18,7 @@ mod options;
 mod row;
 
 pub mod audit;
+pub mod coverage;
 pub mod definitions;
 pub mod delegations;
 pub mod digests;

@@ -17,7 +17,7 @@ use crate::{
     exception::{coverage::Standing, record::Record, state::possible},
     model::{exception::State, id::PersonId},
     register,
-    store::exceptions,
+    store::{coverage, exceptions},
 };
 
 /// Which exceptions.
@@ -103,7 +103,7 @@ pub(super) async fn list(
     ];
     let mut rows = Vec::new();
     for record in &all {
-        let covered = exceptions::covered_by(&mut tx, &record.id).await?;
+        let covered = coverage::covered_by(&mut tx, &record.id).await?;
         let silent = covered
             .iter()
             .filter(|c| c.opened_at <= now && c.closed_at.is_none_or(|closed| closed > now));
@@ -266,7 +266,7 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
     let now = opened.now();
     let mut tx = opened.store().read().await?;
     let events = exceptions::events(&mut tx, &record.id).await?;
-    let covered = exceptions::covered_by(&mut tx, &record.id).await?;
+    let covered = coverage::covered_by(&mut tx, &record.id).await?;
     let silent = covered.iter().filter(|c| c.closed_at.is_none()).count();
     let usage = register::usage(&mut tx, &record).await?;
     if out.format() != Format::Table {

@@ -1,0 +1,222 @@
+//! The limits of a control tried one after the other over its last evidence: what each would clear and what it would
+//! admit, for everybody and for those whom a signal describes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{
+    Error,
+    change::said,
+    what_if::{grid, judged, known, reopened, veto},
+};
+use crate::{
+    model::{
+        control::{Control, Param},
+        definition::Definition,
+        id::{ControlId, RunId, SubjectId},
+        outcome::{Evaluation, Observed, Outcome},
+        policy::Severity,
+        run::Run,
+    },
+    run::{Context, Set},
+    signal::suggest::{Candidate, Failing, Risk, candidates},
+    store::{coverage, runs},
+};
+
+/// What changing one parameter of a control would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Suggestions {
+    /// The parameter.
+    pub parameter: String,
+    /// Its value.
+    pub current: String,
+    /// The values that were tried, as `--set` takes them.
+    pub values: Vec<String>,
+    /// The scopes besides everybody, as `--where` takes them.
+    pub scopes: Vec<String>,
+    /// The run whose evidence was judged again.
+    pub run: RunId,
+    /// Each change that would clear something.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Suggestions {
+    /// A candidate as somebody would try it: `--set rotate_within=120d --where "vendor = 'Acme'"`.
+    pub fn flags(&self, one: &Candidate) -> String {
+        let value = self.values.get(one.value).map_or("?", String::as_str);
+        let scope = one.scope.and_then(|s| self.scopes.get(s));
+        let scope = scope.map_or_else(String::new, |s| format!(" --where \"{s}\""));
+        format!("--set {}={value}{scope}", self.parameter)
+    }
+
+    /// A candidate in a sentence.
+    pub fn sentence(&self, one: &Candidate) -> String {
+        let value = self.values.get(one.value).map_or("?", String::as_str);
+        let scope = one.scope.and_then(|s| self.scopes.get(s));
+        let scope = scope.map_or_else(
+            || " for everybody".to_owned(),
+            |s| format!(" only where {s}"),
+        );
+        let severe: usize = one.admitted.iter().skip(2).sum();
+        format!(
+            "{} {} → {value}{scope} clears {} of {} exceptions ({} of {} teams) and newly admits {} subjects that fail today \
+             ({severe} of high risk or above); of {} it cannot be told",
+            self.parameter,
+            self.current,
+            one.cleared.len(),
+            one.of,
+            one.teams,
+            one.of_teams,
+            one.admits(),
+            one.unknown
+        )
+    }
+}
+
+/// Tries every parameter that is a limit: a length of time or a number. `descriptors` say whom a signal is about, fact by
+/// fact; one that names something that the control's `facts:` do not know is left out.
+///
+/// # Errors
+/// There is no such control, or the store or the evidence cannot be read.
+pub async fn suggest(
+    cx: &Context,
+    set: &Set,
+    control: &ControlId,
+    descriptors: &[BTreeMap<String, String>],
+) -> Result<Vec<Suggestions>, Error> {
+    let (control, _) = known(set, control)?;
+    let mut tx = cx.store.read().await?;
+    let Some(run) = runs::last_counted(&mut tx, &control.id).await? else {
+        return Ok(Vec::new());
+    };
+    let Ok((then, evidence)) = reopened(&mut tx, set, &run).await? else {
+        return Ok(Vec::new());
+    };
+    let covered = coverage::of_control(&mut tx, &control.id, run.instant).await?;
+    drop(tx);
+    let before = judged(cx, control, &then, (&evidence, &[]), &run).await?;
+    let is = |o: &&Observed| o.outcome == Outcome::Fail;
+    let failed: Vec<&Observed> = before.observed.iter().filter(is).collect();
+    let ids: Vec<SubjectId> = failed.iter().map(|o| o.subject.clone()).collect();
+    let scopes: Vec<(BTreeMap<String, String>, String)> = descriptors
+        .iter()
+        .filter_map(|d| Some((d.clone(), scope(control, d)?)))
+        .collect();
+    let mut all = Vec::new();
+    for (name, param) in &then.params {
+        let mut tried: Vec<(Param, Evaluation)> = Vec::new();
+        for up in [true, false] {
+            let values = grid(param, up);
+            for value in values {
+                let changed = with(&then, name, &value);
+                let after = judged(cx, control, &changed, (&evidence, &ids), &run).await?;
+                let loosens = after.counts.fail < before.counts.fail;
+                let fails = fails(&after);
+                let done = covered.iter().all(|(_, s)| !fails.contains(s));
+                tried.push((value, after));
+                // The other way around it only tightens, or all that could be cleared is.
+                if done || (tried.len() == 3 && !loosens) {
+                    break;
+                }
+            }
+            if tried
+                .iter()
+                .any(|(_, after)| after.counts.fail < before.counts.fail)
+            {
+                break;
+            }
+            tried.clear();
+        }
+        if tried.is_empty() {
+            continue;
+        }
+        let looked = failing(cx, &run, (&failed, &tried), (&covered, &scopes)).await?;
+        all.push(Suggestions {
+            parameter: name.clone(),
+            current: said(param),
+            values: tried.iter().map(|(value, _)| said(value)).collect(),
+            scopes: scopes.iter().map(|(_, sql)| sql.clone()).collect(),
+            run: run.id.clone(),
+            candidates: candidates(&looked, tried.len(), scopes.len()),
+        });
+    }
+    Ok(all)
+}
+
+fn with(definition: &Definition, name: &str, value: &Param) -> Definition {
+    let mut changed = definition.clone();
+    changed.params.insert(name.to_owned(), value.clone());
+    changed
+}
+
+fn fails(evaluation: &Evaluation) -> BTreeSet<&SubjectId> {
+    let is = |o: &&Observed| o.outcome == Outcome::Fail;
+    let all = evaluation.observed.iter().filter(is);
+    all.map(|o| &o.subject).collect()
+}
+
+/// What a signal describes, as SQL over the rows of a control; nothing when its facts do not know it.
+pub fn scope(control: &Control, descriptor: &BTreeMap<String, String>) -> Option<String> {
+    let parts: Option<Vec<String>> = descriptor
+        .iter()
+        .map(|(fact, value)| {
+            let column = control.facts.get(fact)?;
+            Some(format!("{column} = '{}'", value.replace('\'', "''")))
+        })
+        .collect();
+    parts.filter(|p| !p.is_empty()).map(|p| p.join(" AND "))
+}
+
+/// Each subject that fails, as the grid sees it.
+async fn failing(
+    cx: &Context,
+    run: &Run,
+    (failed, tried): (&[&Observed], &[(Param, Evaluation)]),
+    (covered, scopes): (
+        &[(crate::model::id::ExceptionId, SubjectId)],
+        &[(BTreeMap<String, String>, String)],
+    ),
+) -> Result<Vec<Failing>, Error> {
+    let mut by: BTreeMap<&SubjectId, Vec<String>> = BTreeMap::new();
+    for (exception, subject) in covered {
+        by.entry(subject).or_default().push(exception.to_string());
+    }
+    let outcomes: Vec<BTreeMap<&SubjectId, Outcome>> = tried
+        .iter()
+        .map(|(_, e)| e.observed.iter().map(|o| (&o.subject, o.outcome)).collect())
+        .collect();
+    let mut tx = cx.store.read().await?;
+    let mut all = Vec::new();
+    for one in failed {
+        let at = |n: &BTreeMap<&SubjectId, Outcome>| n.get(&one.subject).copied();
+        let passes = |o: Option<Outcome>| matches!(o, None | Some(Outcome::Pass));
+        let exceptions = by.get(&one.subject).cloned().unwrap_or_default();
+        let veto = if exceptions.is_empty() {
+            veto(&mut tx, &run.control, &one.subject).await?
+        } else {
+            None
+        };
+        let holds = |d: &BTreeMap<String, String>| {
+            d.iter()
+                .all(|(fact, value)| one.facts.get(fact) == Some(value))
+        };
+        all.push(Failing {
+            exceptions,
+            team: one.owners.first().cloned().unwrap_or_default(),
+            passes_from: outcomes.iter().position(|n| passes(at(n))),
+            is_unknown: outcomes
+                .iter()
+                .any(|n| matches!(at(n), Some(Outcome::Unknown(_)))),
+            scopes: scopes.iter().map(|(d, _)| holds(d)).collect(),
+            risk: match one.severity {
+                Severity::Low => Risk::Low,
+                Severity::Medium => Risk::Medium,
+                Severity::High => Risk::High,
+                Severity::Critical => Risk::Critical,
+            },
+            veto,
+        });
+    }
+    Ok(all)
+}
