@@ -7,11 +7,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use super::fact::{Access, ExceptionFact, Remark, ReportFact, Said, SignalFact};
 use crate::{
     choice,
-    exception::state::Act,
     model::{
-        exception::State,
         finding::{Change, Effect, Observation, Reason, Status},
         id::{
             ChannelId, ControlId, DatasetName, ExceptionId, FindingKey, NoticeId, RunId, Sha,
@@ -63,6 +62,10 @@ pub enum Fact {
     Remark(Remark),
     /// Something happened to an exception.
     Exception(Box<ExceptionFact>),
+    /// Something happened to a signal.
+    Signal(Box<SignalFact>),
+    /// A report was made.
+    Report(ReportFact),
 }
 
 /// A run of a control: what it looked at, and what it said.
@@ -277,80 +280,6 @@ pub struct KeyChange {
     pub to: String,
 }
 
-/// Somebody with more rights than others looked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Access {
-    /// Who, [`blind`].
-    pub who: Sha,
-    /// At what: a path, or the name of a command.
-    pub what: String,
-}
-
-/// An act on an exception: what was authorised, under which policy, by whom, at which moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExceptionFact {
-    /// The exception.
-    pub exception: ExceptionId,
-    /// Its revision.
-    pub revision: u32,
-    /// What was done.
-    pub act: Act,
-    /// Where it stood.
-    pub before: State,
-    /// Where it stands then.
-    pub after: State,
-    /// Who did it: `machine`, or a person, [`blind`].
-    pub actor: String,
-    /// Why, [`blind`].
-    pub because: Option<Sha>,
-    /// The terms.
-    pub terms: Option<Sha>,
-    /// The clause that is deviated from.
-    pub provision: String,
-    /// The version of the policy.
-    pub policy_version: Option<u32>,
-    /// The routes that applied.
-    pub routes: Vec<String>,
-    /// The tier.
-    pub tier: Option<String>,
-    /// The step that was decided.
-    pub step: Option<String>,
-    /// The role that the approver acted in.
-    pub role: Option<String>,
-    /// The whole decision, by digest.
-    pub decision: Option<Sha>,
-}
-
-choice! {
-    /// What somebody said.
-    pub enum Said {
-        /// That a suspect collection may be believed.
-        Accepted = "accepted",
-        /// That a result is wrong.
-        WrongResult = "wrong_result",
-        /// That nobody is to be told of something for a while.
-        Muted = "muted",
-        /// That a mute is over.
-        Unmuted = "unmuted",
-    }
-}
-
-/// What somebody said of a finding or a collection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Remark {
-    /// What.
-    pub said: Said,
-    /// Its own id, or that of the collection.
-    pub about: String,
-    /// Who, [`blind`].
-    pub by: Sha,
-    /// Why, [`blind`].
-    pub because: Sha,
-}
-
 impl Leaf {
     /// A leaf of the present shape.
     pub const fn new(at: DateTime<Utc>, fact: Fact) -> Self {
@@ -399,6 +328,8 @@ impl Leaf {
             Fact::Read(_) => "read",
             Fact::Remark(_) => "remark",
             Fact::Exception(_) => "exception",
+            Fact::Signal(_) => "signal",
+            Fact::Report(_) => "report",
         }
     }
 

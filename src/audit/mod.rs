@@ -9,6 +9,7 @@
 
 pub mod checkpoint;
 pub mod export;
+mod fact;
 pub mod key;
 pub mod leaf;
 pub mod log;

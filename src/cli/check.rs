@@ -22,7 +22,7 @@ use crate::{
     },
     deliver,
     model::{id::ControlId, policy::Severity},
-    register,
+    register, review,
     schedule::plan::Planner,
     store::findings,
 };
@@ -75,6 +75,7 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     };
     // What time and the files do to exceptions: also what happened while nobody was there.
     register::sweep(&opened.cx, &opened.set).await?;
+    review::turn(&opened.cx, &opened.set).await?;
     bar.finish_and_clear();
     let delivery = wire::delivery(&opened.cx, &opened.config)?;
     let told = deliver::once(&delivery, &opened.set).await?;

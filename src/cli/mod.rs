@@ -27,6 +27,7 @@ pub mod report;
 pub mod runs;
 pub mod schema;
 pub mod serve;
+pub mod signals;
 pub mod source;
 pub mod test;
 pub mod token;
@@ -98,6 +99,7 @@ enum Command {
     Token(token::Args),
     Decide(decide::Args),
     WhatIf(what_if::Args),
+    Signals(signals::Args),
     Report(report::Args),
     Controls(controls::ControlArgs),
     /// Sources with their datasets and how each was collected last.
@@ -203,6 +205,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Token(args) => args.as_of,
         Command::Decide(args) => args.as_of,
         Command::WhatIf(args) => args.as_of,
+        Command::Signals(args) => args.as_of,
         Command::Report(args) => args.as_of,
         _ => None,
     };
@@ -214,6 +217,7 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::run(&args, &opened, out).await,
         Command::Decide(args) => decide::run(&args, &opened, out).await,
         Command::WhatIf(args) => what_if::run(&args, &opened, out).await,
+        Command::Signals(args) => signals::run(args, &opened, out).await,
         Command::Token(args) => token::run(&args, &opened, out).await,
         Command::Findings(args) => findings::run(args, &opened, out).await,
         Command::Controls(args) => controls::controls(args, &opened, out).await,

@@ -58,15 +58,6 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         return exception(&args.what, opened, out).await;
     }
     let control = ControlId::new(&args.what);
-    let pairs = |all: &[String]| -> Result<Vec<(String, String)>, String> {
-        all.iter()
-            .map(|one| {
-                let pair = one.split_once('=').map(|(k, v)| (k.trim(), v.trim()));
-                let pair = pair.map(|(k, v)| (k.to_owned(), v.to_owned()));
-                pair.ok_or_else(|| format!("`{one}` is no `name=value`"))
-            })
-            .collect()
-    };
     let (set, facts) = match (pairs(&args.set), pairs(&args.fact)) {
         (Ok(set), Ok(facts)) => (set, facts),
         (Err(said), _) | (_, Err(said)) => return refuse(USAGE, said),
@@ -104,6 +95,17 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         Err(review::Error::Refused(said)) => refuse(USAGE, said),
         Err(error) => Err(error.into()),
     }
+}
+
+/// `name=value` pairs, or what is wrong with one.
+pub(super) fn pairs(all: &[String]) -> Result<Vec<(String, String)>, String> {
+    all.iter()
+        .map(|one| {
+            let pair = one.split_once('=').map(|(k, v)| (k.trim(), v.trim()));
+            let pair = pair.map(|(k, v)| (k.to_owned(), v.to_owned()));
+            pair.ok_or_else(|| format!("`{one}` is no `name=value`"))
+        })
+        .collect()
 }
 
 fn print(tried: &WhatIf, out: &mut Out) -> anyhow::Result<ExitCode> {

@@ -29,7 +29,7 @@ use crate::{
     config::{Config, Loaded, overrides::Overrides},
     deliver,
     evidence::Archive,
-    register,
+    register, review,
     run::Context,
     schedule::{
         heart::{self, Heart, Pulse},
@@ -324,6 +324,14 @@ async fn govern(daemon: Arc<Daemon>) {
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "exceptions could not be looked after"),
+        }
+        match review::turn(&daemon.cx, &daemon.live.get()).await {
+            Ok(turned) if turned != review::Turned::default() => {
+                tracing::info!(ended = turned.ended, owed = turned.owed, "signals");
+                daemon.owed.notify_one();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the register could not be looked at"),
         }
         if !pause(&daemon, SWEEP).await {
             return;

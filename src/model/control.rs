@@ -364,6 +364,8 @@ pub struct Control {
     pub fix: Option<String>,
     /// What `tripline test` runs.
     pub examples: Vec<Example>,
+    /// Names that it had before.
+    pub formerly: Vec<ControlId>,
     /// Evaluated and recorded, never announced.
     pub shadow: bool,
     /// SHA-256 of everything that can change an outcome.

@@ -125,6 +125,7 @@ impl Definition {
             message: None,
             fix: None,
             examples: Vec::new(),
+            formerly: Vec::new(),
             shadow: true,
             definition: self.digest(),
             place: nowhere(),

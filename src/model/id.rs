@@ -81,6 +81,8 @@ text_id! {
     ChannelId;
     /// The id of an exception, `EXC-2026-0042`.
     ExceptionId;
+    /// The id of a signal, `SIG-2026-0007`.
+    SignalId;
     /// The id of a run, `run-` and a UUIDv7: sorts by time.
     RunId;
     /// The id of a snapshot, `snap-` and a UUIDv7.

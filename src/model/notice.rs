@@ -70,6 +70,8 @@ choice! {
         ConditionFailed = "condition_failed",
         /// An exception is out of force before its time.
         Ended = "ended",
+        /// A repeated pattern questions a policy.
+        Questioned = "questioned",
         /// Something about Tripline itself.
         Operation = "operation",
     }
@@ -94,6 +96,7 @@ impl Word {
             Self::Decided => "Decided",
             Self::ConditionFailed => "Condition not met",
             Self::Ended => "Out of force",
+            Self::Questioned => "Policy questioned",
             Self::Operation => "Tripline",
         }
     }

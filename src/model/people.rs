@@ -109,6 +109,8 @@ record! {
         department: Option<String>,
         /// The region it works in, for reports.
         region: Option<String>,
+        /// Names that it had before: whoever was renamed is not a second team.
+        formerly: Vec<String> = Vec::new(),
         /// Where its mail goes; without it, to each of its people.
         email: Option<Located<String>>,
         /// When the digest to the team's address comes.

@@ -30,7 +30,11 @@ pub fn letter(bundle: &Bundle, site: &Site, templates: &Templates) -> Result<Let
         .entries
         .iter()
         .all(|e| e.item.word != Word::New && e.item.word != Word::NotChecked);
-    let prefix = if again && !matches!(bundle.kind(), Kind::Operation | Kind::Exception) {
+    let prefix = if again
+        && !matches!(
+            bundle.kind(),
+            Kind::Operation | Kind::Exception | Kind::Signal
+        ) {
         "Re: "
     } else {
         ""
@@ -175,7 +179,8 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
         .filter(|_| good)
         .map(|at| format!("{}, from {}", text::length(now - at), text::instant(at)));
     let of_exception = entry.item.kind == Kind::Exception;
-    let graded = entry.item.kind != Kind::Operation && !of_exception;
+    let of_signal = entry.item.kind == Kind::Signal;
+    let graded = entry.item.kind != Kind::Operation && !of_exception && !of_signal;
     let severity = graded.then(|| facts.severity.to_string());
     let rows = [
         (
@@ -186,6 +191,7 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
                 .filter(|_| entry.item.kind == Kind::Finding),
         ),
         ("Exception", facts.subject.clone().filter(|_| of_exception)),
+        ("Signal", facts.subject.clone().filter(|_| of_signal)),
         ("Environment", facts.environment.clone()),
         ("Owner", facts.owner.clone()),
         (
@@ -208,7 +214,11 @@ fn table_of_one(entry: &Entry) -> Vec<[String; 2]> {
                 .map(since),
         ),
         (
-            if of_exception { "Since" } else { "Confirmed" },
+            if of_exception || of_signal {
+                "Since"
+            } else {
+                "Confirmed"
+            },
             Some(text::instant(now)),
         ),
         ("Due", facts.due_at.filter(|_| !good).map(since)),
@@ -270,6 +280,13 @@ fn actions(bundle: &Bundle, site: &Site) -> Value {
             link,
             format!("tripline exception {what} {about}")
         ]));
+    } else if bundle.kind() == Kind::Signal {
+        let about = facts.subject.as_deref().unwrap_or_default();
+        actions.push(json!([
+            "See what repeats, what it has in common and which change would help",
+            site.under(&["signals", about]),
+            format!("tripline signals show {about}")
+        ]));
     } else if let (1, Some(command)) = (bundle.count(), command(facts)) {
         let link = facts.finding.as_deref().and_then(|f| site.link(f));
         actions.push(json!([
@@ -310,7 +327,12 @@ pub(super) fn tone(word: Option<Word>, severity: Severity) -> &'static str {
         (Some(Word::Resolved | Word::CheckedAgain), _) => "good",
         (
             Some(
-                Word::Retired | Word::Covered | Word::Operation | Word::Decided | Word::InfoNeeded,
+                Word::Retired
+                | Word::Covered
+                | Word::Operation
+                | Word::Decided
+                | Word::InfoNeeded
+                | Word::Questioned,
             ),
             _,
         ) => "calm",

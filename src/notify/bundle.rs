@@ -210,6 +210,7 @@ impl Bundle {
                 let about = facts.subject.as_deref().unwrap_or_default();
                 format!("[EXCEPTION] {about}: {}", text::clip(&facts.title, 120))
             }
+            Kind::Signal => format!("[SIGNAL] {}", text::clip(&facts.title, 120)),
             Kind::Operation => format!("[TRIPLINE] {}", text::clip(&facts.title, 120)),
             _ => {
                 let place = facts
@@ -251,6 +252,10 @@ impl Bundle {
         if first.item.kind == Kind::Exception {
             let about = first.facts.subject.as_deref().unwrap_or_default();
             return vec![format!("exception.{}", short(about))];
+        }
+        if first.item.kind == Kind::Signal {
+            let about = first.facts.subject.as_deref().unwrap_or_default();
+            return vec![format!("signal.{}", short(about))];
         }
         let owner = first.facts.owner.as_deref().unwrap_or_default();
         vec![format!(

@@ -175,7 +175,8 @@ impl Material {
         }
         let began = self.unchecked.iter().any(|u| u.since > self.since());
         // Exceptions were told at once; a digest repeats them and does not come for them.
-        let news = self.entries.iter().any(|e| e.item.kind != Kind::Exception);
+        let told = |kind: Kind| matches!(kind, Kind::Exception | Kind::Signal);
+        let news = self.entries.iter().any(|e| !told(e.item.kind));
         if news || began {
             return Occasion::Changed;
         }
@@ -371,6 +372,10 @@ impl Material {
                 self.ending.iter().map(|e| e.row(self.now())).collect(),
             ));
             sections.push(("Exceptions", entries(&|e| e.item.kind == Kind::Exception)));
+            sections.push((
+                "Policies questioned",
+                entries(&|e| e.item.kind == Kind::Signal),
+            ));
             sections.push((
                 "Resolved",
                 entries(&|e| of_findings(e) && is_good(e.item.word)),

@@ -66,6 +66,7 @@ fn tag(bundle: &Bundle) -> String {
     let severity = bundle.severity().as_str().to_uppercase();
     match (bundle.kind(), bundle.word()) {
         (Kind::Operation, _) => "[TRIPLINE]".to_owned(),
+        (Kind::Signal, _) => "[SIGNAL]".to_owned(),
         (Kind::Exception, word) => {
             let word = word.map_or_else(String::new, |w| format!(" {}", w.title()));
             format!("[EXCEPTION]{word}")

@@ -15,11 +15,11 @@ use crate::{
     model::{
         exception::State,
         id::{PersonId, TeamId},
-        notice::Word,
+        notice::{Kind, Word},
         people::{Directory, Principal},
         rules::Ask,
     },
-    notify::plan::{About, exception},
+    notify::plan::{About, direct},
     run::{Context, Set},
     store::{exceptions, exceptions::Untold, outbox},
 };
@@ -44,7 +44,7 @@ pub async fn tell(cx: &Context, set: &Set) -> Result<u64, Error> {
             if about.word == Word::Requested {
                 about.detail = context::detail(&mut tx, set, &record).await?;
             }
-            let items = exception(&set.desk, &about, &whom, now);
+            let items = direct(&set.desk, &about, &whom, now);
             owed += items.len() as u64;
             outbox::enqueue(&mut tx, &items).await?;
         }
@@ -54,18 +54,19 @@ pub async fn tell(cx: &Context, set: &Set) -> Result<u64, Error> {
 }
 
 /// What to say of an event and to whom; nothing of most of them.
-fn news<'a>(
+fn news(
     set: &Set,
-    one: &'a Untold,
-    record: &'a Record,
-) -> Option<(About<'a>, Vec<(Principal, &'static str)>)> {
+    one: &Untold,
+    record: &Record,
+) -> Option<(About, Vec<(Principal, &'static str)>)> {
     let event = &one.event;
     let id = &record.id;
     let title = record.request.title.clone().unwrap_or_default();
     let directory = &set.catalog.directory;
     let about = |word, sentence: String| About {
-        id,
-        terms: record.frozen.as_ref().map(|f| &f.terms),
+        kind: Kind::Exception,
+        id: id.to_string(),
+        owner: record.frozen.as_ref().map(|f| f.terms.owner.to_string()),
         event: format!("{id}:{}:{}", one.revision, one.number),
         word,
         title: title.clone(),
@@ -136,12 +137,12 @@ fn lacking(record: &Record, event: &exceptions::Event) -> String {
 }
 
 /// Those whose answer the open step waits for.
-fn wanted<'a>(
+fn wanted(
     directory: &Directory,
-    record: &'a Record,
+    record: &Record,
     event: &exceptions::Event,
-    about: About<'a>,
-) -> Option<(About<'a>, Vec<(Principal, &'static str)>)> {
+    about: About,
+) -> Option<(About, Vec<(Principal, &'static str)>)> {
     let frozen = record.frozen.as_ref()?;
     let now = event.at;
     let pending = record.pending(now)?;

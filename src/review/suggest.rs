@@ -14,7 +14,7 @@ use crate::{
     model::{
         control::{Control, Param},
         definition::Definition,
-        id::{ControlId, RunId, SubjectId},
+        id::{ControlId, ExceptionId, RunId, SubjectId},
         outcome::{Evaluation, Observed, Outcome},
         policy::Severity,
         run::Run,
@@ -23,6 +23,9 @@ use crate::{
     signal::suggest::{Candidate, Failing, Risk, candidates},
     store::{coverage, runs},
 };
+
+/// Whom a change is for: facts with their values, and the same as SQL.
+type Scope = (BTreeMap<String, String>, String);
 
 /// What changing one parameter of a control would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,7 +102,7 @@ pub async fn suggest(
     let is = |o: &&Observed| o.outcome == Outcome::Fail;
     let failed: Vec<&Observed> = before.observed.iter().filter(is).collect();
     let ids: Vec<SubjectId> = failed.iter().map(|o| o.subject.clone()).collect();
-    let scopes: Vec<(BTreeMap<String, String>, String)> = descriptors
+    let scopes: Vec<Scope> = descriptors
         .iter()
         .filter_map(|d| Some((d.clone(), scope(control, d)?)))
         .collect();
@@ -173,10 +176,7 @@ async fn failing(
     cx: &Context,
     run: &Run,
     (failed, tried): (&[&Observed], &[(Param, Evaluation)]),
-    (covered, scopes): (
-        &[(crate::model::id::ExceptionId, SubjectId)],
-        &[(BTreeMap<String, String>, String)],
-    ),
+    (covered, scopes): (&[(ExceptionId, SubjectId)], &[Scope]),
 ) -> Result<Vec<Failing>, Error> {
     let mut by: BTreeMap<&SubjectId, Vec<String>> = BTreeMap::new();
     for (exception, subject) in covered {

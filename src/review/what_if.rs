@@ -252,9 +252,8 @@ async fn of_week(
 
 /// The same change with nine twentieths less of what it gives: who passes only beyond that sits at the new limit.
 fn near(change: &Change, then: &Definition) -> Option<Change> {
-    let (name, text) = match change.set.as_slice() {
-        [one] => one,
-        _ => return None,
+    let [(name, text)] = change.set.as_slice() else {
+        return None;
     };
     let tighter = match then.params.get(name)? {
         Param::Duration(_) => {

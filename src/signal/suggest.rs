@@ -219,6 +219,8 @@ mod tests {
             .collect();
         all.push(one("E10", "t10", 9, true, Risk::Low));
         all.push(one("", "t3", 2, true, Risk::High));
+        all.push(one("", "t3", 9, true, Risk::High));
+        all.push(one("", "t4", 9, true, Risk::High));
         all.extend((0..14).map(|_| one("", "t20", 1, false, Risk::Medium)));
         all
     }

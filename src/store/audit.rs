@@ -106,6 +106,8 @@ fn about(fact: &Fact) -> Option<String> {
         Fact::Definition(d) => Some(d.id.clone()),
         Fact::Remark(r) => Some(r.about.clone()),
         Fact::Exception(e) => Some(e.exception.to_string()),
+        Fact::Signal(s) => Some(s.signal.to_string()),
+        Fact::Report(r) => Some(r.content.to_string()),
         Fact::Life(_) | Fact::Key(_) | Fact::Read(_) => None,
     }
 }

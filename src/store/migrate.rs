@@ -31,6 +31,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0002_exceptions.sql"),
         postgres: include_str!("migrations/postgres/0002_exceptions.sql"),
     },
+    Migration {
+        version: 3,
+        name: "signals",
+        sqlite: include_str!("migrations/sqlite/0003_signals.sql"),
+        postgres: include_str!("migrations/postgres/0003_signals.sql"),
+    },
 ];
 
 /// What [`Store::migrate`] did.
@@ -221,6 +227,8 @@ mod tests {
         1 7fa710a2e8d8
         2 dc43d77bb241
         2 8223042a87c0
+        3 2c8ddafb53a1
+        3 b13c6ebfb2a0
         ");
     }
 }

@@ -382,6 +382,7 @@ fn control() -> Control {
         message: None,
         fix: None,
         examples: Vec::new(),
+        formerly: Vec::new(),
         shadow: false,
         definition: Sha::of("first"),
         place,

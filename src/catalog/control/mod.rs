@@ -207,6 +207,8 @@ record! {
         fix: Option<Phrase>,
         /// At least one pass, one fail and one unknown, run by `tripline test`.
         examples: Examples,
+        /// Names that it had before, by which older exceptions know it.
+        formerly: Vec<Slug> = Vec::new(),
         /// Evaluated and recorded, never announced.
         shadow: bool = false,
     }

@@ -99,6 +99,11 @@ pub(super) fn control(file: ControlFile, place: &Place, out: &mut Vec<Diagnostic
         message: file.message.map(|m| m.text.value),
         fix: file.fix.map(|p| p.0),
         examples: file.examples.resolve(),
+        formerly: file
+            .formerly
+            .into_iter()
+            .map(|f| ControlId::new(f.0))
+            .collect(),
         shadow: file.shadow,
         definition: Sha([0; 32]),
         place: place.clone(),

@@ -59,6 +59,7 @@ pub(super) fn control() -> Control {
         message: None,
         fix: None,
         examples: Vec::new(),
+        formerly: Vec::new(),
         shadow: false,
         definition: Sha::of("1"),
         place,

@@ -2,7 +2,7 @@
 //! under the same keys, so planning twice changes nothing. Everything that is told carries its reason,
 //! and so does everything that is not.
 
-mod exception;
+mod direct;
 mod gap;
 mod operation;
 mod removed;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-pub use exception::{About, exception};
+pub use direct::{About, direct};
 pub use gap::gap;
 pub use operation::{Operation, operation, operation_to};
 pub use removed::removed;

@@ -287,6 +287,7 @@ pub(super) fn control(case: &Case) -> Control {
         message: None,
         fix: None,
         examples: Vec::new(),
+        formerly: Vec::new(),
         shadow: false,
         definition: Sha::of("definition"),
         place: place.clone(),

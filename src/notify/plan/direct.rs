@@ -1,5 +1,5 @@
-//! Who hears of an exception: a decision is wanted, information is needed, it was decided, it is out of force before its
-//! time. Nothing else is told at once; ends are announced by digests.
+//! Words to people by name, whatever the routes say: on an exception, that a decision is wanted, information is needed, it was
+//! decided, or is out of force before its time; on a policy, that it is questioned. Nothing else of these is told at once.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -7,8 +7,6 @@ use serde_json::json;
 use super::{recipient_of, settle};
 use crate::{
     model::{
-        exception::Terms,
-        id::ExceptionId,
         notice::{Item, Kind, Mode, Word},
         people::Principal,
         policy::Severity,
@@ -20,13 +18,15 @@ use crate::{
     },
 };
 
-/// Something to say of an exception.
+/// Something to say of an exception or a signal.
 #[derive(Debug, Clone)]
-pub struct About<'a> {
-    /// The exception.
-    pub id: &'a ExceptionId,
-    /// What is asked for, once that is frozen.
-    pub terms: Option<&'a Terms>,
+pub struct About {
+    /// Which of the two.
+    pub kind: Kind,
+    /// Its id.
+    pub id: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
     /// The event, so that it is told once.
     pub event: String,
     /// What happened.
@@ -46,9 +46,9 @@ pub struct About<'a> {
 }
 
 /// Plans one word to each of these people and teams, each with why they hear it.
-pub fn exception(
+pub fn direct(
     desk: &Desk,
-    about: &About<'_>,
+    about: &About,
     whom: &[(Principal, &str)],
     now: DateTime<Utc>,
 ) -> Vec<Item> {
@@ -62,8 +62,8 @@ pub fn exception(
                 } else {
                     Severity::Medium
                 },
-                subject: Some(about.id.to_string()),
-                owner: about.terms.map(|t| t.owner.to_string()),
+                subject: Some(about.id.clone()),
+                owner: about.owner.clone(),
                 because: about.because.as_deref().map(|b| text::clip(b, 600)),
                 due_at: about.due_at,
                 detail: about.detail.clone(),
@@ -71,7 +71,7 @@ pub fn exception(
             };
             items.push(Item {
                 key: format!("{}:{}:{recipient}", about.event, to.channel),
-                kind: Kind::Exception,
+                kind: about.kind,
                 word: about.word,
                 mode: to.mode,
                 group: format!("{}|{}|{recipient}", about.event, to.channel),

@@ -1,0 +1,227 @@
+//! The register as the detector reads it: each request for an exception and each team that joined one is an ask of a team
+//! about a control, with what evidence said of its subjects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{Error, what_if::reopened};
+use crate::{
+    exception::{decide::Verdict, record::Record},
+    model::{
+        control::{Control, Given, OnEmpty, Part, SubjectTemplate},
+        definition::Definition,
+        exception::State,
+        id::ControlId,
+    },
+    run::{Context, Set},
+    signal::{Aliases, Ask, Decided, History, Watched},
+    store::{Tx, definitions, exceptions, runs, signals},
+};
+
+/// Everything that is known of asks, from this register and an older one.
+///
+/// # Errors
+/// The store or the evidence cannot be read.
+pub async fn history(cx: &Context, set: &Set) -> Result<History, Error> {
+    let now = cx.clock.now();
+    let mut tx = cx.store.read().await?;
+    let mut asks = signals::past(&mut tx).await?;
+    for record in exceptions::list(&mut tx, &exceptions::Filter::default()).await? {
+        asks.extend(of_record(set, &record, now));
+    }
+    let since = signals::since(&mut tx).await?;
+    let first = asks.iter().map(|a| a.day).min();
+    let since = since.into_iter().chain(first).min();
+    let mut controls = Vec::new();
+    let drafts = |c: &&std::sync::Arc<Control>| !c.shadow;
+    for control in set.catalog.controls.values().filter(drafts) {
+        controls.push(watched(&mut tx, control).await?);
+    }
+    drop(tx);
+    for one in &mut controls {
+        if one.budget.is_some() {
+            one.teams = teams_in_scope(cx, set, &ControlId::new(&one.control)).await?;
+        }
+    }
+    let directory = &set.catalog.directory;
+    Ok(History {
+        asks,
+        controls,
+        aliases: aliases(set),
+        since: since.unwrap_or_else(|| now.date_naive()),
+        teams: u32::try_from(directory.teams.len()).ok().filter(|n| *n > 0),
+    })
+}
+
+fn aliases(set: &Set) -> Aliases {
+    let directory = &set.catalog.directory;
+    let of_team = |t: &crate::model::people::Team| {
+        let name = t.id.value.clone();
+        let old = t.formerly.clone();
+        old.into_iter().map(move |f| (f, name.clone()))
+    };
+    let of_control = |c: &std::sync::Arc<Control>| {
+        let name = c.id.to_string();
+        let old = c.formerly.clone();
+        old.into_iter().map(move |f| (f.to_string(), name.clone()))
+    };
+    Aliases {
+        teams: directory.teams.iter().flat_map(of_team).collect(),
+        controls: set.catalog.controls.values().flat_map(of_control).collect(),
+    }
+}
+
+/// A control as the detector watches it.
+async fn watched(tx: &mut Tx, control: &Control) -> Result<Watched, Error> {
+    let kind = definitions::Kind::Control;
+    let versions = definitions::versions(tx, kind, control.id.as_str()).await?;
+    // The first that is known may be older than we are; only a change is the beginning of something.
+    let effective = (versions.len() > 1)
+        .then(|| {
+            versions
+                .iter()
+                .find(|(digest, _)| *digest == control.definition)
+        })
+        .flatten();
+    Ok(Watched {
+        control: control.id.to_string(),
+        effective: effective.map(|(_, d)| d.first_seen.date_naive()),
+        budget: control.exception_budget,
+        teams: None,
+        temporary: None,
+    })
+}
+
+/// What a request was, once for each of its controls and each team that needs it.
+fn of_record(set: &Set, record: &Record, now: DateTime<Utc>) -> Vec<Ask> {
+    let request = &record.request;
+    let terms = record.frozen.as_ref().map(|f| &f.terms);
+    let mut attributes: BTreeMap<String, String> =
+        terms.map_or_else(BTreeMap::new, |t| t.facts.clone());
+    // Who asks is counted, and is nothing that asks have in common.
+    for own in ["team", "owner", "owner_unit", "department"] {
+        attributes.remove(own);
+    }
+    if let Some(reason) = request.reason_code {
+        attributes.insert("reason".to_owned(), reason.to_string());
+    }
+    let kinds: BTreeSet<&str> = request
+        .subjects
+        .iter()
+        .filter_map(|s| s.split('/').nth(1))
+        .collect();
+    if let (1, Some(kind)) = (kinds.len(), kinds.first()) {
+        attributes.insert("subject_kind".to_owned(), (*kind).to_owned());
+    }
+    let words = [&request.business_purpose, &request.impact_if_denied];
+    let text: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+    let (outcome, decided) = outcome(record, now);
+    let submitted = record.times.submitted_at.unwrap_or(record.times.not_before);
+    let subjects = u32::try_from(request.subjects.len()).unwrap_or(u32::MAX);
+    let mut asks = Vec::new();
+    for control in &request.controls {
+        let team = request.beneficiary_team.clone();
+        let first = team
+            .into_iter()
+            .map(|t| (t, submitted, text.join(" "), None));
+        let joined = record.joiners.iter().map(|j| {
+            let team = j.team.to_string();
+            (team.clone(), j.at, j.because.clone(), Some(team))
+        });
+        for (team, at, text, joiner) in first.chain(joined) {
+            let suffix = joiner.map_or_else(String::new, |t| format!("+{t}"));
+            let several = if request.controls.len() > 1 {
+                format!(":{control}")
+            } else {
+                String::new()
+            };
+            asks.push(Ask {
+                id: format!("{}{several}{suffix}", record.id),
+                day: at.date_naive(),
+                department: department(set, &team),
+                team,
+                control: control.clone(),
+                attributes: attributes.clone(),
+                incident: request.incident.clone(),
+                request: request.ticket.clone(),
+                text,
+                outcome,
+                decided,
+                renewal_of: request.renewal_of.clone(),
+                renewals: terms.map_or(0, |t| t.renewals),
+                subjects: subjects.max(1),
+                ends: Some(record.times.expires_at.date_naive()),
+            });
+        }
+    }
+    asks
+}
+
+fn department(set: &Set, team: &str) -> Option<String> {
+    let teams = &set.catalog.directory.teams;
+    let known = |t: &&crate::model::people::Team| {
+        t.id.value == team || t.formerly.iter().any(|f| f == team)
+    };
+    teams.iter().find(known)?.department.clone()
+}
+
+/// What became of a request, and since when that is known.
+fn outcome(record: &Record, now: DateTime<Utc>) -> (Decided, Option<NaiveDate>) {
+    let last = |verdict: Verdict| {
+        let said = record.decisions.iter().rev().find(|d| d.verdict == verdict);
+        said.map(|d| d.at.date_naive())
+    };
+    let approved = record.times.approved_at.or(record.times.activated_at);
+    if let Some(at) = approved {
+        return (Decided::Approved, Some(at.date_naive()));
+    }
+    match record.state_at(now) {
+        State::Denied => (Decided::Denied, last(Verdict::Deny)),
+        // Looked back at without having been in force: it was denied, taken back, or nobody decided it.
+        State::Closed if last(Verdict::Deny).is_some() => (Decided::Denied, last(Verdict::Deny)),
+        State::Withdrawn | State::Closed => (Decided::Withdrawn, None),
+        State::Lapsed => (Decided::Unknown, None),
+        _ => (Decided::Pending, None),
+    }
+}
+
+/// How many teams answer for something that a control looks at, by its last evidence; nothing when its rows name nobody.
+async fn teams_in_scope(cx: &Context, set: &Set, id: &ControlId) -> Result<Option<u32>, Error> {
+    let Some(control) = set.catalog.control(id) else {
+        return Ok(None);
+    };
+    let Given::Column { column, .. } = &control.owner else {
+        return Ok(None);
+    };
+    let mut tx = cx.store.read().await?;
+    let Some(run) = runs::last_counted(&mut tx, id).await? else {
+        return Ok(None);
+    };
+    let Ok((then, evidence)) = reopened(&mut tx, set, &run).await? else {
+        return Ok(None);
+    };
+    drop(tx);
+    let rows = then.evidence.trim().trim_end_matches(';');
+    let counted = Definition {
+        evidence: format!(
+            "SELECT DISTINCT {column} AS team FROM ({rows}) AS population WHERE {column} IS NOT NULL"
+        ),
+        fails_when: "true".to_owned(),
+        subject: SubjectTemplate {
+            parts: vec![
+                Part::Literal("register/team/".to_owned()),
+                Part::Column("team".to_owned()),
+            ],
+        },
+        inventory: None,
+        on_empty: OnEmpty::Pass,
+        ..then
+    };
+    let judge = counted.control(id);
+    let counted = cx.engine.control(&judge, &evidence, &[], run.instant).await;
+    let counted = counted.map_err(crate::run::Error::from)?;
+    Ok(u32::try_from(counted.counts.population)
+        .ok()
+        .filter(|n| *n > 0))
+}

@@ -1,0 +1,102 @@
+//! A signal with the review of the policy that it opened: who answers for it, by when, and what they came to.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    lifecycle::{Effect, Raised, State},
+    pattern::Pattern,
+};
+use crate::{
+    choice,
+    model::{
+        id::{ControlId, PersonId, SignalId},
+        policy::ProvisionRef,
+    },
+};
+
+choice! {
+    /// What a review of a policy comes to.
+    pub enum Outcome {
+        /// The policy is written anew.
+        RevisePolicy = "revise_policy",
+        /// The control is mended.
+        FixControl = "fix_control",
+        /// The policy stays, and is explained.
+        Guidance = "guidance",
+        /// All stays as it is, for a reason and until a day.
+        Keep = "keep",
+    }
+}
+
+/// What a review came to, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// What.
+    pub outcome: Outcome,
+    /// Who says so.
+    pub by: PersonId,
+    /// In their words.
+    pub because: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The draft that runs in shadow, while there is one.
+    pub draft: Option<ControlId>,
+}
+
+/// A signal and its review.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Its id.
+    pub id: SignalId,
+    /// Counts its changes.
+    pub version: u64,
+    /// What was raised, and where it stands.
+    pub raised: Raised,
+    /// The pattern as a run saw it last.
+    pub pattern: Pattern,
+    /// The clause that is questioned.
+    pub provision: Option<ProvisionRef>,
+    /// Its version when it was.
+    pub policy_version: Option<u32>,
+    /// Who leads the policy.
+    pub owner: Option<String>,
+    /// When it was raised first.
+    pub opened_at: DateTime<Utc>,
+    /// By when somebody concludes.
+    pub due: NaiveDate,
+    /// How many signals a quarter a detector like this one raises here by chance.
+    pub false_alarms_per_quarter: Option<f64>,
+    /// What the review came to.
+    pub conclusion: Option<Conclusion>,
+    /// What the change did.
+    pub effect: Option<Effect>,
+}
+
+impl Signal {
+    /// Whether somebody still has to conclude.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.raised.state, State::Open | State::Acknowledged)
+    }
+
+    /// Whether it is over for now.
+    pub const fn is_over(&self) -> bool {
+        matches!(
+            self.raised.state,
+            State::Closed { .. } | State::Dismissed { .. }
+        )
+    }
+}
+
+/// The word for where a signal stands.
+pub const fn word(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Acknowledged => "acknowledged",
+        State::ChangeLinked { .. } => "change_linked",
+        State::Monitoring { .. } => "monitoring",
+        State::Closed { .. } => "closed",
+        State::Dismissed { .. } => "dismissed",
+        State::Snoozed { .. } => "snoozed",
+    }
+}
