@@ -49,6 +49,9 @@ pub mod act;
 /// What is owed to whom, in what words, over which channel.
 pub mod notify;
 
+/// Drawings as SVG that can be read without seeing them.
+pub mod chart;
+
 /// A catalog against itself: SQL against datasets, routes against people, examples.
 pub mod validate;
 

@@ -1,10 +1,11 @@
-//! What auditors ask for: the process as it is configured, a sample that can be drawn again, what was permitted at a
+//! What auditors and policy leads ask for: where exceptions repeat and what they have in common; the process as it is configured, a sample that can be drawn again, what was permitted at a
 //! moment, changes against exceptions, and all of it in one signed folder.
 
 pub mod changes;
 pub mod pack;
 pub mod process;
 pub mod sample;
+pub mod trend;
 
 use crate::{run, store};
 

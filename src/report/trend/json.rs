@@ -1,0 +1,98 @@
+//! The report as JSON: the model with its sentences, keys sorted, no white space, and the SHA-256 of all the rest in
+//! `content_sha256`. The same report is the same bytes, so it can be kept and compared.
+
+use serde_json::{Map, Number, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Error, model::Trend, sentences};
+
+/// The name of the hash.
+const HASH: &str = "content_sha256";
+
+/// What is written, as a value: the places that cells name are places in it.
+pub fn value(trend: &Trend) -> Result<Value, Error> {
+    let trend = &settled_trend(trend)?;
+    let mut value = serde_json::to_value(trend)?;
+    if let Value::Object(map) = &mut value {
+        map.insert(
+            "sentences".to_owned(),
+            serde_json::to_value(sentences(trend))?,
+        );
+    }
+    Ok(sorted(value))
+}
+
+/// The report with its numbers as the file has them. What is printed is worked out from this, so that a number which
+/// lies between two ways to round it is printed as anybody would print it who read the file.
+pub(super) fn settled_trend(trend: &Trend) -> Result<Trend, Error> {
+    Ok(serde_json::from_value(sorted(serde_json::to_value(
+        trend,
+    )?))?)
+}
+
+/// The SHA-256 of the report, in hexadecimal.
+pub fn content_sha256(trend: &Trend) -> Result<String, Error> {
+    hash(&value(trend)?)
+}
+
+/// The file.
+pub fn bytes(trend: &Trend) -> Result<Vec<u8>, Error> {
+    let mut value = value(trend)?;
+    let hash = hash(&value)?;
+    if let Value::Object(map) = &mut value {
+        map.insert(HASH.to_owned(), Value::String(hash));
+    }
+    let mut bytes = serde_json::to_vec(&sorted(value))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Whether a file is what it was. The hash is of the text without the member that holds it, so nothing has to be read as
+/// a number to check it.
+pub fn is_intact(file: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(file) else {
+        return false;
+    };
+    // Inside of a string the quotes would be escaped, so this is the member.
+    let member = format!("\"{HASH}\":\"");
+    let Some((before, rest)) = text.trim_end().split_once(&member) else {
+        return false;
+    };
+    rest.split_once("\",")
+        .is_some_and(|(said, after)| sha256(format!("{before}{after}").as_bytes()) == said)
+}
+
+fn hash(value: &Value) -> Result<String, Error> {
+    Ok(sha256(&serde_json::to_vec(value)?))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Twelve significant digits: what is read back and written again is the same text.
+fn settled(number: &Number) -> Option<Number> {
+    if !number.is_f64() {
+        return None;
+    }
+    let rounded = format!("{:.11e}", number.as_f64()?).parse().ok()?;
+    Number::from_f64(rounded)
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<(String, Value)> = map.into_iter().collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(
+                entries
+                    .into_iter()
+                    .map(|(k, v)| (k, sorted(v)))
+                    .collect::<Map<_, _>>(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        Value::Number(number) => Value::Number(settled(&number).unwrap_or(number)),
+        other => other,
+    }
+}
