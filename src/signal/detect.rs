@@ -13,7 +13,9 @@ use super::{
     look_alike::turned_away,
     options::Options,
     pattern::{Baseline, Detected, Evidence, Expectation, Kind, Pattern, Rest, Robustness, Tier},
-    rules, stats, wording,
+    rules,
+    stats::{self, rounded},
+    wording,
 };
 
 /// What a run on a day says of a history. The same for the same input, byte for byte, in whatever order the asks come.
@@ -112,8 +114,8 @@ fn emerging(
         }),
         expected: Some(expectation(test)),
         evidence: Evidence {
-            p: Some(test.p),
-            q: Some(test.q),
+            p: Some(rounded(test.p)),
+            q: Some(rounded(test.q)),
             cells_tested: Some(found.looked_at as u64),
             controls_tested: Some(found.controls as u64),
             ..Evidence::default()
@@ -128,19 +130,19 @@ fn expectation(test: &Test) -> Expectation {
     let mu = test.expected.mu;
     let counts = stats::mean_interval(u64::from(test.k), 0.9);
     Expectation {
-        mu,
-        volume_offset: test.expected.offset,
-        ratio: f64::from(test.k) / mu,
-        ratio_ci90: stats::Interval {
-            low: counts.low / mu,
-            high: counts.high.map(|high| high / mu),
-        },
+        mu: rounded(mu),
+        volume_offset: rounded(test.expected.offset),
+        ratio: rounded(f64::from(test.k) / mu),
+        ratio_ci90: counts.over(mu),
     }
 }
 
 fn robustness(left: Leftover, expected: &Expected, weeks: u32, options: &Options) -> Robustness {
     let [burst, busiest, incident] = left.surprises(expected, weeks, options);
-    let rest = |units, p| Rest { units, p };
+    let rest = |units, p| Rest {
+        units,
+        p: rounded(p),
+    };
     Robustness {
         without_busiest_team: rest(left.busiest, busiest),
         without_densest_days: rest(left.burst, burst),
@@ -170,10 +172,10 @@ fn chronic(index: &Index<'_>, options: &Options, today: i32, spent: &Overspent) 
         ),
         likely_causes: account::causes(index, spent.key, &pattern.observed, &pattern.reason_mix),
         evidence: Evidence {
-            posterior_over_budget: Some(spent.posterior),
+            posterior_over_budget: Some(rounded(spent.posterior)),
             budget: Some(spent.budget),
-            budget_at_volume: Some(spent.allowed),
-            volume_growth: Some(spent.growth),
+            budget_at_volume: Some(rounded(spent.allowed)),
+            volume_growth: Some(rounded(spent.growth)),
             in_scope_teams: Some(spent.scope),
             ..Evidence::default()
         },

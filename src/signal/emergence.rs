@@ -134,7 +134,7 @@ impl Volume {
         &self,
         control: usize,
         blocks: u32,
-        (share, seen_before): (f64, u32),
+        (portion, seen_before): (f64, u32),
         options: &Options,
     ) -> Expected {
         let sum = |counts: &Vec<u32>| f64::from(counts.iter().sum::<u32>());
@@ -149,7 +149,18 @@ impl Volume {
             ((others_now + 1.0) / (others_past + 1.0)).clamp(options.offset.0, options.offset.1);
         let mean = all_past / n / (self.now.len().max(1) as f64);
         let control_rate = (options.prior * mean + own_past) / (options.prior + n);
-        let base = (control_rate * share).max(options.floor);
+        let apart = (control_rate * portion).max(options.floor);
+        let base = if stats::surprise(
+            u64::from(seen_before),
+            options.prior,
+            options.prior / apart / n,
+        ) <= options.conflict
+        {
+            // A value that mostly this control knows is not rare here: its own past contradicts what the others say.
+            f64::from(seen_before) / n
+        } else {
+            apart
+        };
         let shape = options.prior + f64::from(seen_before);
         let rate = options.prior / base + n;
         Expected {

@@ -8,6 +8,7 @@ use super::{
     cells::{count, distinct, units},
     index::Row,
     options::Options,
+    stats::rounded,
 };
 use crate::signal::ask::Decided;
 
@@ -72,7 +73,7 @@ impl Gate {
         let verdict = if passes { Verdict::Pass } else { Verdict::Fail };
         Self {
             name,
-            value: Some(value),
+            value: Some(rounded(value)),
             limit,
             verdict,
         }

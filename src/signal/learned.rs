@@ -80,7 +80,7 @@ fn teams(index: &Index<'_>, options: &Options, learned: &mut Vec<Learned>) {
 }
 
 fn missing(index: &Index<'_>, all: &[&Row], today: i32, learned: &mut Vec<Learned>) {
-    let share = |n: usize, of: usize| n as f64 / of.max(1) as f64;
+    let share = |n: usize, of: usize| stats::rounded(n as f64 / of.max(1) as f64);
     let decided = || all.iter().filter(|r| r.outcome(today) != Decided::Pending);
     let unknown = decided().filter(|r| r.outcome(today) == Decided::Unknown);
     let unknown = unknown.count();
@@ -156,5 +156,6 @@ fn power(
     let rate = options.prior / mu + blocks;
     let enough = |k: &u32| stats::surprise(u64::from(*k), shape, rate) <= level;
     let asks = (options.min_teams..=10_000).find(enough)?;
+    let mu = stats::rounded(mu);
     Some(Learned::Power { asks, weeks, mu })
 }

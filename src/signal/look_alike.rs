@@ -136,7 +136,7 @@ fn judge(
         sentence: wording::turned_away(id, &shared, &observed, because, &seen),
         window: account::period(span),
         observed,
-        p: best.p,
+        p: stats::rounded(best.p),
         gates,
     })
 }

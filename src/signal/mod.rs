@@ -30,3 +30,6 @@ pub use index::Index;
 pub use options::Options;
 pub use pattern::{Detected, Kind, LookAlike, Pattern, Tier};
 pub use weekly::{Brief, backtest};
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub struct Options {
     pub overlap: f64,
     /// How many asks must have been seen for the joint share of two attributes to weigh as much as the product of theirs.
     pub joint: f64,
+    /// How surprising a cell's own past must be for it to replace what the other controls' shares say: a p.
+    pub conflict: f64,
     /// Length of the past from which the shares of attributes are taken, in weeks.
     pub shares_weeks: u32,
 
@@ -127,6 +129,7 @@ impl Default for Options {
             attributes: 2,
             overlap: 0.5,
             joint: 50.0,
+            conflict: 0.0001,
             shares_weeks: 52,
             min_teams: 4,
             min_departments: 3,

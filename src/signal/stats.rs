@@ -62,6 +62,13 @@ pub fn likelihood_ratio(k: f64, mu: f64) -> f64 {
     if k < mu { -ratio } else { ratio }
 }
 
+/// A number to six digits: what is written down is read back as the same bytes, and does not depend on the last bit of
+/// a machine's logarithm.
+#[must_use]
+pub fn rounded(number: f64) -> f64 {
+    format!("{number:.5e}").parse().unwrap_or(number)
+}
+
 /// A number with the interval it lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -69,6 +76,16 @@ pub struct Interval {
     pub low: f64,
     /// Its upper end; nothing where it has none.
     pub high: Option<f64>,
+}
+
+impl Interval {
+    /// Its ends to six digits, each divided by `by`.
+    pub(crate) fn over(self, by: f64) -> Self {
+        Self {
+            low: rounded(self.low / by),
+            high: self.high.map(|high| rounded(high / by)),
+        }
+    }
 }
 
 /// The ratio of two Poisson rates.

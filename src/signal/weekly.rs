@@ -13,6 +13,7 @@ use super::{
     index::{Index, date, number},
     options::Options,
     pattern::Kind,
+    stats::rounded,
 };
 
 /// A pattern in short: enough to follow it from week to week.
@@ -51,8 +52,8 @@ pub fn brief(index: &Index<'_>, options: &Options, today: NaiveDate) -> Vec<Brie
                 control: id(hit.control),
                 descriptor: index.described(hit.key),
                 seen: hit.k,
-                expected: hit.expected.mu,
-                p: hit.p,
+                expected: rounded(hit.expected.mu),
+                p: rounded(hit.p),
             });
         }
     }
@@ -63,8 +64,8 @@ pub fn brief(index: &Index<'_>, options: &Options, today: NaiveDate) -> Vec<Brie
                 control: id(spent.control),
                 descriptor: index.described(spent.key),
                 seen: spent.teams,
-                expected: spent.allowed * f64::from(spent.scope),
-                p: 1.0 - spent.posterior,
+                expected: rounded(spent.allowed * f64::from(spent.scope)),
+                p: rounded(1.0 - spent.posterior),
             });
         }
     }

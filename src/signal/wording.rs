@@ -47,10 +47,15 @@ pub(crate) fn emergence(
     mu: f64,
 ) -> String {
     format!(
-        "{} asked for exceptions to {control}{shared} since {}: {} where {mu:.1} were expected.",
+        "{} asked for exceptions to {control}{shared} since {}: {} where {} expected.",
         who(observed),
         day(window.from),
         of(observed.units, "independent ask", "independent asks"),
+        if mu < 0.1 {
+            "less than 0.1 was".to_owned()
+        } else {
+            format!("{mu:.1} were")
+        },
     )
 }
 
