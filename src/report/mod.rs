@@ -18,6 +18,12 @@ pub enum Error {
     /// The evidence.
     #[error(transparent)]
     Run(#[from] run::Error),
+    /// A review.
+    #[error(transparent)]
+    Review(#[from] crate::review::Error),
+    /// Work beside everything else came to no end.
+    #[error("the report came to no end: {0}")]
+    Ended(String),
     /// A file cannot be written.
     #[error("{}: {source}", .path.display())]
     File {

@@ -2,7 +2,7 @@
 //! rate changed.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Beta, ContinuousCDF, DiscreteCDF, NegativeBinomial};
+use statrs::distribution::{Beta, ContinuousCDF, DiscreteCDF, NegativeBinomial, Poisson};
 
 /// The chance to see `k` or more when the rate is uncertain: Gamma-Poisson, which is negative binomial with `r = a`
 /// and success probability `beta / (1 + beta)`. 1 when the parameters make no distribution: what cannot be
@@ -165,6 +165,46 @@ pub fn mean_interval(k: u64, confidence: f64) -> Interval {
         },
         high: Some(quantile(k as f64 + 1.0, 1.0 - tail)),
     }
+}
+
+/// The interval of the given confidence in which a share lies, after `hits` of `of` were seen and with the given Beta
+/// prior.
+#[must_use]
+pub fn share_interval(hits: u64, of: u64, prior: (f64, f64), confidence: f64) -> (f64, f64) {
+    let tail = (1.0 - confidence) / 2.0;
+    let misses = of.saturating_sub(hits) as f64;
+    Beta::new(prior.0 + hits as f64, prior.1 + misses).map_or((0.0, 1.0), |b| {
+        (beta_quantile(&b, tail), beta_quantile(&b, 1.0 - tail))
+    })
+}
+
+/// The band of the given confidence for a count of which `seen` came in `blocks` such times before: the predictive
+/// distribution of a Gamma-Poisson count. Its mean, the least and the largest count within it.
+#[must_use]
+pub fn expected_band(seen: u64, blocks: f64, prior: f64, confidence: f64) -> (f64, f64, f64) {
+    let tail = (1.0 - confidence) / 2.0;
+    let (a, beta) = (prior + seen as f64, prior + blocks);
+    let mean = a / beta;
+    let mut low = 0;
+    while surprise(low + 1, a, beta) >= 1.0 - tail {
+        low += 1;
+    }
+    let mut high = low;
+    while surprise(high + 1, a, beta) > tail && high < 10_000 {
+        high += 1;
+    }
+    (mean, low as f64, high as f64)
+}
+
+/// How many more than `mu` there must be for `asks` or more to be seen with a probability of at least 0.8.
+#[must_use]
+pub fn caught(asks: u64, mu: f64) -> (u64, f64) {
+    let seen = |more: u64| {
+        let below = asks.saturating_sub(1);
+        Poisson::new((mu + more as f64).max(1e-9)).map_or(0.0, |p| p.sf(below))
+    };
+    let more = (0..200).find(|more| seen(*more) >= 0.8).unwrap_or(200);
+    (more, seen(more))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! missing it says is missing.
 
 pub mod columns;
+pub mod gather;
 pub mod html;
 pub mod json;
 pub mod mail;
