@@ -370,7 +370,10 @@ fn speed() -> Outcome<()> {
 }
 
 fn main() -> Outcome<()> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let (command, rest) = words
         .split_first()
         .ok_or("table, try, score, make or speed")?;

@@ -22,7 +22,9 @@ use crate::{
     },
     deliver,
     model::{id::ControlId, policy::Severity},
-    register, review,
+    register,
+    report::trend::send::quarterly,
+    review,
     schedule::plan::Planner,
     store::findings,
 };
@@ -76,6 +78,7 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     // What time and the files do to exceptions: also what happened while nobody was there.
     register::sweep(&opened.cx, &opened.set).await?;
     review::turn(&opened.cx, &opened.set).await?;
+    quarterly(&opened.cx, &opened.set, &opened.config.organisation).await?;
     bar.finish_and_clear();
     let delivery = wire::delivery(&opened.cx, &opened.config)?;
     let told = deliver::once(&delivery, &opened.set).await?;

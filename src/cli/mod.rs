@@ -160,6 +160,10 @@ pub fn main() -> ExitCode {
 
 /// Commands that need no files come first; all others begin with a load.
 fn run(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
+    let is_report = matches!(cli.command, Command::Report(_));
+    if !is_report && matches!(out.format(), Format::Html | Format::Md) {
+        return named::refuse(USAGE, "`--format html` and `md` are for reports");
+    }
     match &cli.command {
         Command::Schema(args) => schema::run(args, out)?,
         Command::Explain(args) if explain_code::is_code(&args.what) => {

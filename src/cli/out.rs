@@ -19,6 +19,10 @@ pub enum Format {
     Ndjson,
     /// Comma-separated values with a header.
     Csv,
+    /// A page; for reports.
+    Html,
+    /// Markdown; for reports.
+    Md,
 }
 
 /// A colour with a meaning. Never the only carrier of it: the word is always there.
@@ -161,7 +165,7 @@ impl Out {
                 .into_iter()
                 .try_for_each(|row| writeln!(self.to, "{}", Value::Object(row))),
             Format::Csv => self.csv(columns, rows),
-            Format::Table => self.table(columns, rows),
+            Format::Table | Format::Html | Format::Md => self.table(columns, rows),
         }
     }
 

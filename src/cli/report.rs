@@ -1,6 +1,10 @@
 //! `tripline report`: what auditors ask for.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use chrono::{DateTime, Utc};
 use clap::{Args as Arguments, Subcommand};
@@ -19,7 +23,9 @@ use crate::{
     report::{
         self, changes, pack, process,
         sample::{self, Draw},
+        trend::{self, gather::Asked},
     },
+    store::reports,
 };
 
 /// What auditors ask for: the process, a sample, what was permitted when, changes against exceptions, and all of it as
@@ -64,6 +70,18 @@ pub enum What {
         #[command(flatten)]
         period: Period,
     },
+    /// Where exceptions repeat, what they have in common, and which change of a policy would help: for those who lead
+    /// policies. `--format html`, `md`, `csv` or `json`.
+    Trend {
+        /// The quarter (`2026Q3`); the one that runs now if left out.
+        #[arg(long, value_name = "QUARTER")]
+        period: Option<String>,
+        /// Write it into this folder; with `csv`, one file for each figure.
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
+    /// Reports that were made, the newest first.
+    Kept,
     /// The evidence that an exception process is established and followed, as one signed folder.
     Pack {
         /// The folder; empty or not there yet.
@@ -101,8 +119,17 @@ impl Period {
 /// When the store cannot be read, or a file not be written.
 pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
     let now = opened.now();
+    if let What::Trend { period, into } = &args.what {
+        return trend(period.as_deref(), into.as_deref(), opened, out).await;
+    }
     let mut tx = opened.store().read().await?;
     match &args.what {
+        What::Trend { .. } => {}
+        What::Kept => {
+            let all = reports::list(&mut tx, trend::send::KIND).await?;
+            let columns = ["period", "made_at", "content"].map(|c| column(c, c));
+            out.list(&columns, all.iter().map(|r| object(json!(r))))?;
+        }
         What::Process => {
             out.text(&process::markdown(
                 &opened.set.catalog,
@@ -204,5 +231,55 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
             }
         }
     }
+    Ok(ExitCode::from(CLEAN))
+}
+
+/// Makes the trend report, keeps it, and writes it in the format that was asked for.
+async fn trend(
+    period: Option<&str>,
+    into: Option<&Path>,
+    opened: &Opened,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    let asked = match Asked::quarter(period, opened.now().date_naive()) {
+        Ok(asked) => asked,
+        Err(said) => return refuse(USAGE, said),
+    };
+    if asked.from > opened.now().date_naive() {
+        return refuse(USAGE, format!("{} has not begun", asked.name));
+    }
+    let organisation = &opened.config.organisation;
+    let made = trend::gather::gather(&opened.cx, &opened.set, organisation, asked).await?;
+    let content = trend::send::keep(&opened.cx, &made).await?;
+    let name = format!("trend-{}", made.period.name);
+    let files: Vec<(String, Vec<u8>)> = match out.format() {
+        Format::Html => vec![(format!("{name}.html"), trend::html::render(&made)?.into())],
+        Format::Json | Format::Ndjson => vec![(format!("{name}.json"), trend::json::bytes(&made)?)],
+        Format::Csv => trend::columns::files(&made)?,
+        Format::Table | Format::Md => {
+            vec![(format!("{name}.md"), trend::markdown::render(&made)?.into())]
+        }
+    };
+    let Some(folder) = into else {
+        let [(_, only)] = files.as_slice() else {
+            return refuse(
+                USAGE,
+                "one file for each figure: name a folder with `--into`",
+            );
+        };
+        out.text(&String::from_utf8_lossy(only))?;
+        return Ok(ExitCode::from(CLEAN));
+    };
+    fs::create_dir_all(folder)?;
+    for (name, bytes) in &files {
+        fs::write(folder.join(name), bytes)?;
+    }
+    let many = counted(files.len() as u64, "file");
+    let said = format!(
+        "{many} in {}; kept as {}, and in the audit log.",
+        folder.display(),
+        content.short()
+    );
+    Out::stderr().line(said)?;
     Ok(ExitCode::from(CLEAN))
 }

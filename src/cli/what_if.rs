@@ -63,6 +63,12 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         (Err(said), _) | (_, Err(said)) => return refuse(USAGE, said),
     };
     if set.is_empty() && args.fails_when.is_none() {
+        if args.scope.is_some() {
+            return refuse(
+                USAGE,
+                "`--where` says whom a change is for: name the change with `--set` or `--fails-when`",
+            );
+        }
         return suggest(opened, &control, facts.into_iter().collect(), out).await;
     }
     let change = Change {

@@ -29,7 +29,9 @@ use crate::{
     config::{Config, Loaded, overrides::Overrides},
     deliver,
     evidence::Archive,
-    register, review,
+    register,
+    report::trend::send::quarterly,
+    review,
     run::Context,
     schedule::{
         heart::{self, Heart, Pulse},
@@ -332,6 +334,15 @@ async fn govern(daemon: Arc<Daemon>) {
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the register could not be looked at"),
+        }
+        let set = daemon.live.get();
+        match quarterly(&daemon.cx, &set, &daemon.config.organisation).await {
+            Ok(0) => {}
+            Ok(owed) => {
+                tracing::info!(owed, "the report of the last quarter");
+                daemon.owed.notify_one();
+            }
+            Err(error) => tracing::error!(%error, "the report of the last quarter was not made"),
         }
         if !pause(&daemon, SWEEP).await {
             return;

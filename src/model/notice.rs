@@ -22,6 +22,8 @@ choice! {
         Exception = "exception",
         /// Tripline itself: a dead letter, a refused reload, a bad address.
         Operation = "operation",
+        /// A report.
+        Report = "report",
         /// A person's digest.
         Digest = "digest",
     }
@@ -72,6 +74,8 @@ choice! {
         Ended = "ended",
         /// A repeated pattern questions a policy.
         Questioned = "questioned",
+        /// A report was made.
+        Reported = "reported",
         /// Something about Tripline itself.
         Operation = "operation",
     }
@@ -97,6 +101,7 @@ impl Word {
             Self::ConditionFailed => "Condition not met",
             Self::Ended => "Out of force",
             Self::Questioned => "Policy questioned",
+            Self::Reported => "Report",
             Self::Operation => "Tripline",
         }
     }

@@ -25,6 +25,17 @@ pub(super) const MAX_LISTED: usize = 20;
 
 /// Writes a bundle as a letter.
 pub fn letter(bundle: &Bundle, site: &Site, templates: &Templates) -> Result<Letter> {
+    let written = bundle.first().and_then(|e| e.facts.letter.as_ref());
+    if let Some(written) = written {
+        return Ok(Letter {
+            subject: written.subject.clone(),
+            text: written.text.clone(),
+            html: written.html.clone(),
+            thread: bundle.threads(),
+            list: List::Digest,
+            unsubscribe: None,
+        });
+    }
     let facts = context(bundle, site);
     let again = bundle
         .entries

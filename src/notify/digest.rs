@@ -175,7 +175,7 @@ impl Material {
         }
         let began = self.unchecked.iter().any(|u| u.since > self.since());
         // Exceptions were told at once; a digest repeats them and does not come for them.
-        let told = |kind: Kind| matches!(kind, Kind::Exception | Kind::Signal);
+        let told = |kind: Kind| matches!(kind, Kind::Exception | Kind::Signal | Kind::Report);
         let news = self.entries.iter().any(|e| !told(e.item.kind));
         if news || began {
             return Occasion::Changed;

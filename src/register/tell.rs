@@ -75,6 +75,7 @@ fn news(
         detail: None,
         due_at: None,
         is_pressing: false,
+        letter: None,
     };
     let asks = matches!(
         (event.act, event.after),

@@ -21,6 +21,9 @@ pub enum Error {
     /// A review.
     #[error(transparent)]
     Review(#[from] crate::review::Error),
+    /// A trend report cannot be written.
+    #[error(transparent)]
+    Trend(#[from] trend::Error),
     /// Work beside everything else came to no end.
     #[error("the report came to no end: {0}")]
     Ended(String),

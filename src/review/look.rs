@@ -345,6 +345,7 @@ async fn tell(tx: &mut Tx, set: &Set, signal: &Signal, now: DateTime<Utc>) -> Re
         detail: None,
         due_at: signal.due.and_hms_opt(0, 0, 0).map(|at| at.and_utc()),
         is_pressing: false,
+        letter: None,
     };
     let items = direct(&set.desk, &about, &whom, now);
     outbox::enqueue(tx, &items).await?;

@@ -73,6 +73,7 @@ pub fn gap(change: &Change, titles: &dyn Fn(&str) -> Option<String>, run: &Run) 
             fix: None,
             run: Some(run.id.to_string()),
         }),
+        letter: None,
     }
 }
 

@@ -69,6 +69,20 @@ pub struct Facts {
     pub group_interval: Span,
     /// The rest; left out for all but the first of many that are told together.
     pub detail: Option<Detail>,
+    /// A letter that is written already: a report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<Written>,
+}
+
+/// A letter as its author wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// One line.
+    pub subject: String,
+    /// For those who read text.
+    pub text: String,
+    /// For those who read HTML.
+    pub html: String,
 }
 
 /// What only a message about few findings has room for.
@@ -165,6 +179,7 @@ impl Told<'_> {
             origin: finding.state.origin,
             group_interval: Span::minutes(5),
             detail: None,
+            letter: None,
         }
     }
 
@@ -286,6 +301,7 @@ impl Facts {
             origin: Origin::Single,
             group_interval: Span::minutes(5),
             detail: None,
+            letter: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         policy::Severity,
     },
     notify::{
-        facts::{Detail, Facts},
+        facts::{Detail, Facts, Written},
         route::Desk,
         text,
     },
@@ -43,6 +43,8 @@ pub struct About {
     pub due_at: Option<DateTime<Utc>>,
     /// Whether it cannot wait.
     pub is_pressing: bool,
+    /// The letter, when its author wrote it.
+    pub letter: Option<Written>,
 }
 
 /// Plans one word to each of these people and teams, each with why they hear it.
@@ -67,6 +69,7 @@ pub fn direct(
                 because: about.because.as_deref().map(|b| text::clip(b, 600)),
                 due_at: about.due_at,
                 detail: about.detail.clone(),
+                letter: about.letter.clone(),
                 ..Facts::of_operation(&about.title, &about.sentence, now)
             };
             items.push(Item {

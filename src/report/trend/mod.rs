@@ -14,6 +14,7 @@ mod model_policy;
 mod model_signal;
 mod outline;
 mod section;
+pub mod send;
 mod sentences;
 pub mod value;
 

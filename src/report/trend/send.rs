@@ -1,0 +1,137 @@
+//! A report that is made is kept by the digest of its content and proved by the log; at the beginning of a quarter that of
+//! the last one goes to those who lead policies.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{
+    gather::{Asked, gather},
+    json, mail,
+    model::Trend,
+};
+use crate::{
+    audit::leaf::{Fact, Leaf, ReportFact},
+    model::{
+        id::{PersonId, Sha},
+        notice::{Kind, Word},
+        people::{Directory, Principal},
+    },
+    notify::{
+        facts::Written,
+        plan::{About, direct},
+    },
+    report::Error,
+    run::{Context, Set},
+    store::{Tx, audit, meta, outbox, reports},
+};
+
+/// What kind of report this is, in the store and in the log.
+pub const KIND: &str = "trend";
+
+/// The quarter of the last turn.
+const QUARTER: &str = "report.trend";
+
+/// Keeps a report and writes down that it was made. Gives the digest of its content.
+///
+/// # Errors
+/// The store cannot be written.
+pub async fn keep(cx: &Context, trend: &Trend) -> Result<Sha, Error> {
+    let mut tx = cx.store.begin().await?;
+    let content = keep_in(&mut tx, trend, cx.clock.now()).await?;
+    tx.commit().await?;
+    Ok(content)
+}
+
+async fn keep_in(tx: &mut Tx, trend: &Trend, now: DateTime<Utc>) -> Result<Sha, Error> {
+    let bytes = json::bytes(trend)?;
+    let body: Value = serde_json::from_slice(&bytes).map_err(super::Error::from)?;
+    let content = json::content_sha256(trend)?;
+    let content: Sha = content
+        .parse()
+        .map_err(|_| Error::Ended(format!("`{content}` is no digest")))?;
+    let period = trend.period.name.as_str();
+    if reports::keep(tx, (KIND, period), content, &body, now).await? {
+        let fact = ReportFact {
+            report: KIND.to_owned(),
+            period: period.to_owned(),
+            content,
+        };
+        audit::append(tx, &[Leaf::new(now, Fact::Report(fact))]).await?;
+    }
+    Ok(content)
+}
+
+/// At the first turn of a quarter the report of the last one is made and owed to policy leads. Gives how many words that
+/// are.
+///
+/// # Errors
+/// The store or the evidence cannot be read or written; it is tried again at the next turn.
+pub async fn quarterly(cx: &Context, set: &Set, organisation: &str) -> Result<u64, Error> {
+    let today = cx.clock.now().date_naive();
+    let this = Asked::quarter(None, today).map_err(Error::Ended)?;
+    let last = meta::get(&mut cx.store.read().await?, QUARTER).await?;
+    if last.as_ref() == Some(&this.name) {
+        return Ok(0);
+    }
+    let Some(before) = last else {
+        // The first turn ever: there is no quarter that we have seen to its end.
+        let mut tx = cx.store.begin().await?;
+        meta::set(&mut tx, QUARTER, &this.name).await?;
+        tx.commit().await?;
+        return Ok(0);
+    };
+    let asked = Asked::quarter(Some(&before), today).map_err(Error::Ended)?;
+    let trend = gather(cx, set, organisation, asked).await?;
+    let now = cx.clock.now();
+    let foot = mail::Foot {
+        why: "you lead a policy".to_owned(),
+        ..mail::Foot::default()
+    };
+    let parts = mail::parts(&trend, &foot)?;
+    let mut tx = cx.store.begin().await?;
+    let content = keep_in(&mut tx, &trend, now).await?;
+    let about = About {
+        kind: Kind::Report,
+        id: content.to_string(),
+        owner: None,
+        event: format!("{KIND}:{before}"),
+        word: Word::Reported,
+        title: parts.subject.clone(),
+        sentence: super::sentences(&trend)
+            .into_iter()
+            .next()
+            .unwrap_or_default(),
+        because: None,
+        detail: None,
+        due_at: None,
+        is_pressing: false,
+        letter: Some(Written {
+            subject: parts.subject,
+            text: parts.text,
+            html: parts.html,
+        }),
+    };
+    let whom: Vec<(Principal, &str)> = leads(&set.catalog.directory, set)
+        .into_iter()
+        .map(|p| (p, "you lead a policy"))
+        .collect();
+    let items = direct(&set.desk, &about, &whom, now);
+    outbox::enqueue(&mut tx, &items).await?;
+    meta::set(&mut tx, QUARTER, &this.name).await?;
+    tx.commit().await?;
+    Ok(items.len() as u64)
+}
+
+/// Whoever leads a policy: its owner, and everybody with the role.
+fn leads(directory: &Directory, set: &Set) -> BTreeSet<Principal> {
+    let owners = set.catalog.policies.values();
+    let owners = owners.filter_map(|p| directory.find(&p.owner));
+    let people = directory
+        .people
+        .iter()
+        .filter(|p| p.roles.iter().any(|r| r == "policy-lead"))
+        .map(|p| Principal::Person(PersonId::new(&p.id.value)));
+    owners.chain(people).collect()
+}
