@@ -248,7 +248,10 @@ impl Systems {
                     .last_used(day)
                     .map_or(Value::Null, |d| seconds(day, d)),
             );
-            set(&mut row, "Tags", json!(owner));
+            let environment = secret.environment.iter();
+            let environment = environment.map(|e| json!({ "Key": "environment", "Value": e }));
+            let tags: Vec<Value> = owner.into_iter().chain(environment).collect();
+            set(&mut row, "Tags", json!(tags));
             rows.push(row);
         }
         rows

@@ -62,6 +62,8 @@ record! {
         name: String,
         /// Its tag `owner`.
         owner: OverTime,
+        /// Its tag `environment`.
+        environment: Option<String>,
         /// The day it was made.
         made: f64,
         /// The days on which it was rotated.

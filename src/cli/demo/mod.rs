@@ -9,6 +9,7 @@ mod office;
 mod play;
 mod post;
 mod time;
+mod year;
 
 use std::{
     fs,
@@ -209,6 +210,14 @@ fn conclude(folder: &Path, tally: &Tally, mails: u64, out: &mut Out) -> anyhow::
         (
             format!("tripline -c {folder} exception list --all"),
             "what may deviate; `exception show` tells its story",
+        ),
+        (
+            format!("tripline -c {folder} signals"),
+            "where the policy itself may be wrong; `signals show` and `what-if` go on",
+        ),
+        (
+            format!("tripline -c {folder} report trend --format html --into {folder}/report"),
+            "a page for those who lead policies",
         ),
         (format!("ls {folder}/mails"), "what people were told"),
         (

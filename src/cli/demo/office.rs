@@ -17,7 +17,7 @@ use crate::{
     },
     model::id::{ExceptionId, PersonId},
     register::{self, Word},
-    store::exceptions,
+    store::{exceptions, signals},
 };
 
 /// What the team hands in.
@@ -36,7 +36,9 @@ impl Stage {
     ) -> anyhow::Result<()> {
         self.by_itself(morning, out).await?;
         let at = morning + TimeDelta::hours(3);
+        let batch = self.batch(back, at).await?;
         let said = match back {
+            _ if batch.is_some() => batch.unwrap_or_default(),
             48 => self.hand_in(at, true).await?,
             47 => self.hand_in(at, false).await?,
             46 => {
@@ -62,6 +64,19 @@ impl Stage {
     /// What time and evidence did to exceptions on a morning.
     async fn by_itself(&self, morning: DateTime<Utc>, out: &mut Out) -> anyhow::Result<()> {
         let mut tx = self.cx.store.read().await?;
+        for signal in signals::all(&mut tx).await? {
+            for event in signals::events(&mut tx, &signal.id).await? {
+                if event.at >= morning && event.at < morning + TimeDelta::hours(2) {
+                    let word = out.ink(Ink::Bad, &format!("{:<13}", "signal"));
+                    let why = event.reason.unwrap_or(event.state);
+                    out.line(format!(
+                        "{}  {word} {}: {why}",
+                        morning.date_naive(),
+                        signal.id
+                    ))?;
+                }
+            }
+        }
         for record in exceptions::list(&mut tx, &exceptions::Filter::default()).await? {
             for event in exceptions::events(&mut tx, &record.id).await? {
                 let today = event.at >= morning && event.at < morning + TimeDelta::hours(2);

@@ -18,7 +18,7 @@ use crate::{
     daemon::{chores, work},
     deliver,
     model::{finding::Effect, id::ControlId, policy::Severity},
-    register,
+    register, review,
     run::{Context, Set},
     store::{findings, transitions},
 };
@@ -59,7 +59,14 @@ impl Stage {
     pub(super) async fn play(&self, days: u64, out: &mut Out) -> anyhow::Result<Tally> {
         let mut tally = Tally::default();
         let today = self.systems.today.date_naive();
+        let first = today.checked_sub_days(Days::new(days)).unwrap_or(today);
+        self.clock.set(first.and_time(NaiveTime::MIN).and_utc());
         chores::adopt(&self.cx, &self.set).await?;
+        let known = self.year().await?;
+        self.chance().await?;
+        out.line(format!(
+            "{known} requests for exceptions are known from the year before.\n"
+        ))?;
         for back in (1..=days).rev() {
             let Some(date) = today.checked_sub_days(Days::new(back)) else {
                 continue;
@@ -91,6 +98,7 @@ impl Stage {
             let ended = work::all(cx, &self.set, (WIDTH, &holder), &|_| ()).await?;
             count(tally, ended.iter());
         }
+        review::turn(cx, &self.set).await?;
         for minutes in [20, 105] {
             self.clock.set(morning + TimeDelta::minutes(minutes));
             deliver::once(&self.delivery, &self.set).await?;

@@ -115,7 +115,10 @@ pub(super) fn comparisons(
     ];
     let over = |measure: &dyn Fn(NaiveDate, NaiveDate) -> Measure| -> [Known<Measure>; 3] {
         spans.map(|span| match span {
-            Some((from, to)) if from >= since => Known::Value(measure(from, to)),
+            // Of a time that was seen in part what was seen is told; one before the register is none.
+            Some((from, to)) if from >= since || (from == asked.from && to >= since) => {
+                Known::Value(measure(from, to))
+            }
             _ => Known::unknown("the register does not reach so far back"),
         })
     };

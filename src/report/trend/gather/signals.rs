@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// The policy of a control that an older register knew and this installation does not watch.
+const STRANGE: &str = "not watched here";
+
 /// Signals that are not over, the most urgent first.
 pub(super) fn open(ground: &Ground<'_>) -> Vec<Told> {
     let mut all: Vec<&Signal> = ground
@@ -278,10 +281,7 @@ pub(super) fn turned_away(ground: &Ground<'_>) -> Vec<TurnedAway> {
             |g| (format!("{}, limit {}", g.name, g.limit), g.value),
         );
         TurnedAway {
-            policy: ground
-                .policy_of(&one.control)
-                .unwrap_or_default()
-                .to_owned(),
+            policy: ground.policy_of(&one.control).unwrap_or(STRANGE).to_owned(),
             control: one.control.clone(),
             sentence: one.sentence.clone(),
             teams: u64::from(one.observed.teams),
@@ -335,7 +335,7 @@ pub(super) fn watch(ground: &Ground<'_>) -> Vec<Watch> {
     let all = ground.detected.patterns.iter();
     all.filter(|p| p.kind == Kind::Watch)
         .map(|p| {
-            let id = ground.policy_of(&p.control).unwrap_or_default();
+            let id = ground.policy_of(&p.control).unwrap_or(STRANGE);
             Watch {
                 policy: policy(ground.read, id).map_or_else(|| id.to_owned(), |p| p.id.to_string()),
                 control: p.control.clone(),
