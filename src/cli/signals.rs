@@ -399,9 +399,12 @@ fn named_word(value: &serde_json::Value) -> String {
 
 fn gate_line(gate: &serde_json::Value) -> String {
     let text = |key: &str| {
-        gate.get(key).map_or_else(String::new, |v| {
-            v.as_str()
-                .map_or_else(|| v.to_string(), |s| s.replace('_', " "))
+        gate.get(key).map_or_else(String::new, |v| match v {
+            serde_json::Value::Null => "not known".to_owned(),
+            serde_json::Value::String(s) => s.replace('_', " "),
+            other => other
+                .as_f64()
+                .map_or_else(|| other.to_string(), |n| format!("{n:.2}")),
         })
     };
     format!(
@@ -490,7 +493,11 @@ async fn draft(
     } else {
         name.to_owned()
     };
-    let made = match review::draft(&opened.set, (&ControlId::new(control), change)) {
+    let made = match review::draft(
+        &opened.set,
+        &opened.config.root,
+        (&ControlId::new(control), change),
+    ) {
         Ok(made) => made,
         Err(review::Error::Refused(said)) => return refuse(USAGE, said),
         Err(error) => return Err(error.into()),
@@ -583,7 +590,7 @@ async fn shadow(
             return Ok(ExitCode::from(CLEAN));
         }
     }
-    out.list(&columns, rows.into_iter())?;
+    out.list(&columns, rows)?;
     Ok(ExitCode::from(CLEAN))
 }
 

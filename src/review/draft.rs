@@ -1,7 +1,10 @@
 //! A changed control as a file: a draft beside the control that runs in shadow, and the difference between the two for
 //! whoever decides. The control itself is never written.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use regex::Regex;
 use similar::TextDiff;
@@ -29,17 +32,21 @@ pub struct Draft {
     pub diff: String,
 }
 
-/// Writes a changed control as text.
+/// Writes a changed control as text. `root` is the folder that the places of controls are relative to.
 ///
 /// # Errors
 /// There is no such control, the change does not fit it, or its file cannot be read.
-pub fn draft(set: &Set, (control, change): (&ControlId, &Change)) -> Result<Draft, Error> {
+pub fn draft(
+    set: &Set,
+    root: &Path,
+    (control, change): (&ControlId, &Change),
+) -> Result<Draft, Error> {
     let (control, definition) = known(set, control)?;
     let mistakes = change.mistakes(definition, &set.catalog.schemas);
     if !mistakes.is_empty() {
         return Err(Error::Refused(mistakes.join("\n")));
     }
-    let of = control.place.file.to_path_buf();
+    let of = root.join(&*control.place.file);
     let text = fs::read_to_string(&of)
         .map_err(|e: io::Error| Error::Refused(format!("{}: {e}", of.display())))?;
     let changed = change

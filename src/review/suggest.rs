@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     Error,
     change::said,
-    what_if::{grid, judged, known, reopened, veto},
+    what_if::{judged, known, reopened, veto},
 };
 use crate::{
     model::{
@@ -18,6 +18,7 @@ use crate::{
         outcome::{Evaluation, Observed, Outcome},
         policy::Severity,
         run::Run,
+        span::Span,
     },
     run::{Context, Set},
     signal::suggest::{Candidate, Failing, Risk, candidates},
@@ -219,4 +220,56 @@ async fn failing(
         });
     }
     Ok(all)
+}
+
+/// The values to try for a parameter: twelve steps up from what it is, or down.
+fn grid(param: &Param, up: bool) -> Vec<Param> {
+    let steps = 1..=24_u64;
+    match param {
+        Param::Duration(span) => {
+            let day = Span::days(1).as_millis();
+            let at = span.as_millis();
+            let step = match at / day {
+                0..=4 => Span::hours(12).as_millis(),
+                5..=120 => 5 * day,
+                121..=365 => 10 * day,
+                _ => 30 * day,
+            };
+            let base = at / step * step;
+            steps
+                .filter_map(|n| {
+                    let by = n * step;
+                    let to = if up {
+                        Some(base + by)
+                    } else {
+                        at.checked_sub(by)
+                    };
+                    to.filter(|to| *to > 0)
+                        .map(|to| Param::Duration(Span::millis(to)))
+                })
+                .collect()
+        }
+        Param::Int(at) => {
+            let step = (at.unsigned_abs() / 10).max(1);
+            steps
+                .filter_map(|n| {
+                    let by = i64::try_from(n * step).ok()?;
+                    let to = if up {
+                        at.checked_add(by)
+                    } else {
+                        at.checked_sub(by)
+                    };
+                    to.map(Param::Int)
+                })
+                .collect()
+        }
+        Param::Float(at) => {
+            let step = (at.abs() / 10.0).max(0.01);
+            steps
+                .map(|n| n as f64 * step)
+                .map(|by| Param::Float(if up { at + by } else { at - by }))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
 }

@@ -33,7 +33,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("datafusion::", &["src/evaluate/", "src/evidence/"]),
     ("object_store::", &["src/evidence/", "src/evaluate/"]),
     ("granit_parser::", &["src/yaml/"]),
-    ("minijinja::", &["src/notify/", "src/catalog/"]),
+    (
+        "minijinja::",
+        &["src/notify/", "src/catalog/", "src/report/trend/"],
+    ),
     ("tlog_tiles::", &["src/audit/"]),
     ("signed_note::", &["src/audit/"]),
     ("clap::", &["src/cli/"]),

@@ -85,9 +85,10 @@ impl Stage {
         for line in YEAR.lines() {
             let mut ask: Value = serde_json::from_str(line)?;
             for key in ["day", "decided", "ends"] {
-                if let Some(days) = ask.get(key).and_then(Value::as_i64) {
+                let place = ask.get_mut(key);
+                if let Some((place, days)) = place.and_then(|p| p.as_i64().map(|days| (p, days))) {
                     let day: NaiveDate = today + TimeDelta::days(days);
-                    ask[key] = day.to_string().into();
+                    *place = day.to_string().into();
                 }
             }
             asks.push(serde_json::from_value(ask)?);

@@ -9,6 +9,7 @@ mod main_job;
 mod played;
 mod register;
 mod served;
+mod signalled;
 mod told;
 
 use std::{

@@ -8,8 +8,8 @@ use super::{Installation, Ran, company::stores};
 use crate::systems::{Database, required};
 
 /// An installation with vendors in a file, whose reviews have lapsed, and people who decide.
-struct Office {
-    on: Installation,
+pub(super) struct Office {
+    pub(super) on: Installation,
     _database: Option<Database>,
 }
 
@@ -24,7 +24,7 @@ const PEOPLE: &str = r"people:
 ";
 
 impl Office {
-    fn new((store, database): (String, Option<Database>)) -> Self {
+    pub(super) fn new((store, database): (String, Option<Database>)) -> Self {
         let on = Installation::new();
         on.secret("store", &store);
         for file in fs::read_dir(on.path("policies")).unwrap() {
@@ -53,7 +53,7 @@ impl Office {
         office
     }
 
-    fn people(&self, people: &str) {
+    pub(super) fn people(&self, people: &str) {
         self.on.write(
             "tripline.yaml",
             &format!(
@@ -78,18 +78,18 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
         );
     }
 
-    fn check(&self, at: &str) -> Ran {
+    pub(super) fn check(&self, at: &str) -> Ran {
         self.on.check(at)
     }
 
     /// The control looks now, whether it is due or not.
-    fn looks(&self, at: &str) {
+    pub(super) fn looks(&self, at: &str) {
         self.on
             .run(&["check", "--control", "review", "--as-of", at], None)
             .ends(1);
     }
 
-    fn token(&self, who: &str) -> String {
+    pub(super) fn token(&self, who: &str) -> String {
         let token = self.on.path(&format!("{who}.token"));
         if !token.exists() {
             let made = [
@@ -108,7 +108,7 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
     }
 
     /// Does something as somebody, at an instant.
-    fn does(&self, who: &str, at: &str, words: &[&str]) -> Ran {
+    pub(super) fn does(&self, who: &str, at: &str, words: &[&str]) -> Ran {
         let token = self.token(who);
         let all = [&["exception"], words, &["--as-of", at]].concat();
         self.on.run_with(&all, &[("TRIPLINE_TOKEN_FILE", &token)])
@@ -128,7 +128,7 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
     }
 
     /// Hands a request in that differs from a good one in these lines.
-    fn asks(&self, at: &str, changes: &[(&str, &str)]) -> Ran {
+    pub(super) fn asks(&self, at: &str, changes: &[(&str, &str)]) -> Ran {
         let mut lines: Vec<(String, String)> = REQUEST
             .lines()
             .filter_map(|l| l.split_once(": "))
@@ -152,7 +152,7 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
         self.does(who, at, &["submit", &file])
     }
 
-    fn stands(&self, id: &str, at: &str) -> Value {
+    pub(super) fn stands(&self, id: &str, at: &str) -> Value {
         let said = self.on.run(
             &["exception", "show", id, "--as-of", at, "--format", "json"],
             None,
@@ -182,7 +182,7 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
 
 /// It is refused, with that reason.
 #[track_caller]
-fn refused(ran: &Ran, reason: &str) {
+pub(super) fn refused(ran: &Ran, reason: &str) {
     assert_eq!(ran.code(), Some(2), "{}\n{}", ran.out(), ran.err());
     assert!(ran.err().contains(reason), "{reason}: {}", ran.err());
 }

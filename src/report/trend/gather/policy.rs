@@ -234,11 +234,15 @@ fn marks(ground: &Ground<'_>, policy: &Policy, asks: &[&One<'_>]) -> Vec<Mark> {
 /// declares none.
 fn budget(ground: &Ground<'_>, control: &str, lives: &[&Life]) -> Option<BudgetRow> {
     let known = ground.read.controls.get(control)?;
-    let holders: BTreeSet<&str> = lives
-        .iter()
-        .filter(|l| l.control == control && l.is_active(ground.to))
-        .map(|l| l.team.as_str())
-        .collect();
+    // A budget speaks of a year: of teams that held an exception at some time in it.
+    let year = ground.to - Days::new(WEEKS * 7);
+    let held = |l: &&&Life| {
+        let approved = l
+            .decided
+            .is_some_and(|(on, yes)| yes && on > year && on <= ground.to);
+        l.control == control && (approved || l.is_active(ground.to))
+    };
+    let holders: BTreeSet<&str> = lives.iter().filter(held).map(|l| l.team.as_str()).collect();
     if known.budget.is_none() && holders.is_empty() {
         return None;
     }
@@ -246,6 +250,8 @@ fn budget(ground: &Ground<'_>, control: &str, lives: &[&Life]) -> Option<BudgetR
     let scope = watched
         .filter(|w| w.control == control)
         .find_map(|w| w.teams);
+    // As the detector does: where it is not known who is in scope, everybody is.
+    let scope = scope.or(ground.read.history.teams);
     let count = holders.len() as u64;
     let (_, checked) = checks(ground, |name| name == control);
     let share = scope.map(|of| Share::new(count.min(u64::from(of)), u64::from(of)));
