@@ -1,0 +1,164 @@
+//! One signal on a screen, in the order in which somebody who leads a policy asks.
+
+use std::{collections::BTreeMap, process::ExitCode};
+
+use serde_json::json;
+
+use crate::{
+    cli::{
+        CLEAN,
+        open::Opened,
+        out::{Format, Ink, Out},
+        what_if,
+    },
+    model::id::ControlId,
+    review,
+    signal::record::{Signal, word},
+    store::signals,
+};
+
+/// Prints all that is known of it, and which change would help.
+pub(super) async fn show(
+    signal: &Signal,
+    opened: &Opened,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    let events = signals::events(&mut opened.store().read().await?, &signal.id).await?;
+    let control = ControlId::new(&signal.raised.control);
+    let descriptors: Vec<BTreeMap<String, String>> = [
+        Some(signal.pattern.descriptor.clone()),
+        signal.pattern.runner_up.clone(),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|d| !d.is_empty())
+    .collect();
+    let suggested = match review::suggest(&opened.cx, &opened.set, &control, &descriptors).await {
+        Ok(all) => all,
+        Err(review::Error::Refused(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    if out.format() != Format::Table {
+        out.json(&json!({ "signal": signal, "events": events, "suggestions": suggested }))?;
+        return Ok(ExitCode::from(CLEAN));
+    }
+    let heading = out.ink(Ink::Bold, &signal.pattern.sentence);
+    out.line(format!("{}  {}", signal.id, word(signal.raised.state)))?;
+    out.line(heading)?;
+    if let (Some(provision), Some(version)) = (&signal.provision, signal.policy_version) {
+        let lead = signal.owner.as_deref().unwrap_or("nobody");
+        out.line(format!(
+            "It questions {provision} (version {version}), led by {lead}; a conclusion is due on {}.",
+            signal.due
+        ))?;
+    }
+    let seen = &signal.pattern.observed;
+    out.line(format!(
+        "{} asks, {} of them independent, by {} teams in {} departments for {} subjects: {} approved, {} denied, {} pending.",
+        seen.asks, seen.independent, seen.teams, seen.departments, seen.subjects, seen.approved, seen.denied, seen.pending
+    ))?;
+    if let Some(expected) = &signal.pattern.expected {
+        out.line(format!(
+            "Expected were {:.1}; the whole register was {:.2} times as busy as before.",
+            expected.mu, expected.volume_offset
+        ))?;
+    }
+    let chance = signal.false_alarms_per_quarter.map_or_else(
+        || "How often chance alone raises one here was not simulated yet: `tripline signals calibrate`.".to_owned(),
+        |rate| format!("Chance alone raises about {rate:.2} of these a quarter here."),
+    );
+    out.line(chance)?;
+    section("What may be wrong", out)?;
+    for cause in &signal.pattern.likely_causes {
+        out.line(format!(
+            "  {}: {}",
+            named_word(&json!(cause.code)),
+            cause.why
+        ))?;
+    }
+    section("Gates", out)?;
+    for gate in &signal.pattern.gates {
+        out.line(format!("  {}", gate_line(&json!(gate))))?;
+    }
+    if !signal.pattern.quotes.is_empty() {
+        section("In their words", out)?;
+        for quote in &signal.pattern.quotes {
+            let alike = if quote.similar_count > 1 {
+                format!(", and {} much alike", quote.similar_count - 1)
+            } else {
+                String::new()
+            };
+            out.line(format!("  \"{}\" ({}{alike})", quote.text, quote.ask))?;
+        }
+    }
+    section("Which change would help", out)?;
+    if suggested.iter().all(|s| s.candidates.is_empty()) {
+        out.line("  No change of a parameter would clear an exception that is in force.")?;
+    } else {
+        what_if::suggestions(&suggested, out)?;
+        let best = suggested
+            .iter()
+            .find_map(|s| s.candidates.iter().find(|c| c.is_knee).map(|c| (s, c)));
+        if let Some((suggestion, candidate)) = best {
+            out.line(format!("  {}.", suggestion.sentence(candidate)))?;
+            out.line(format!(
+                "  Try it: tripline what-if {control} {}",
+                suggestion.flags(candidate)
+            ))?;
+        }
+    }
+    if let Some(effect) = &signal.effect {
+        section("What the change did", out)?;
+        out.line(format!(
+            "  {} asks in {:.0} weeks before, {} in {:.0} weeks since: {}",
+            effect.before,
+            effect.weeks_before,
+            effect.after,
+            effect.weeks_after,
+            effect
+                .closing
+                .map_or_else(|| "too early to tell".to_owned(), |c| named_word(&json!(c)))
+        ))?;
+    }
+    section("What happened", out)?;
+    for event in events {
+        let why = event.reason.map_or_else(String::new, |r| format!(": {r}"));
+        out.line(format!(
+            "  {}  {} by {}{why}",
+            event.at.format("%Y-%m-%d"),
+            event.act.replace('_', " "),
+            event.actor.trim_start_matches("person:")
+        ))?;
+    }
+    Ok(ExitCode::from(CLEAN))
+}
+
+fn section(title: &str, out: &mut Out) -> anyhow::Result<()> {
+    let title = out.ink(Ink::Bold, title);
+    out.line("")?;
+    out.line(title)?;
+    Ok(())
+}
+
+pub(super) fn named_word(value: &serde_json::Value) -> String {
+    value.as_str().unwrap_or_default().replace('_', " ")
+}
+
+fn gate_line(gate: &serde_json::Value) -> String {
+    let text = |key: &str| {
+        gate.get(key).map_or_else(String::new, |v| match v {
+            serde_json::Value::Null => "not known".to_owned(),
+            serde_json::Value::String(s) => s.replace('_', " "),
+            other => other
+                .as_f64()
+                .map_or_else(|| other.to_string(), |n| format!("{n:.2}")),
+        })
+    };
+    format!(
+        "{}: {} (limit {}): {}",
+        text("name"),
+        text("value"),
+        text("limit"),
+        text("verdict")
+    )
+}
