@@ -19,7 +19,7 @@ use crate::{
     model::{
         control::Control,
         exception::{State, Suspension},
-        finding::{Change, Effect, Finding, Observation, Reason},
+        finding::{Change, Effect, Finding, Observation, Reason, Status},
         id::{ControlId, FindingKey},
         outcome::Unknown,
     },
@@ -117,6 +117,13 @@ pub(super) async fn one(
         exceptions::update(tx, record, now).await?;
         return Ok(true);
     }
+    if record.state == State::Active && gone(tx, record).await? {
+        let why = "what it covers is gone: no inventory has it any more";
+        record.end_reason = Some(why.to_owned());
+        moved(tx, record, (Act::Revoke, machine), Some(why), now).await?;
+        exceptions::update(tx, record, now).await?;
+        return Ok(true);
+    }
     if record.state == State::Active
         && let Some(cause) = cause(set, record, now)
     {
@@ -144,6 +151,17 @@ fn late(set: &Set, record: &mut Record, now: DateTime<Utc>) -> bool {
     }
     frozen.escalated = Some(step.id);
     true
+}
+
+/// Whether every subject of an exception was retired: the end of an identity is the end of what it may.
+async fn gone(tx: &mut Tx, record: &Record) -> Result<bool, Error> {
+    let subjects = record.frozen.iter().flat_map(|f| &f.terms.subjects);
+    let keys: Vec<FindingKey> = subjects
+        .map(|s| FindingKey::of(&s.control, &s.subject))
+        .collect();
+    let known = findings::of_keys(tx, &keys).await?;
+    let retired = |f: &Finding| f.state.status == Status::Retired;
+    Ok(!keys.is_empty() && known.len() == keys.len() && known.values().all(retired))
 }
 
 /// What in the files puts an active exception out of force.

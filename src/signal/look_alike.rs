@@ -154,13 +154,14 @@ fn because(
             .iter()
             .any(|g| g.name == name && g.verdict == Verdict::Fail)
     };
-    let one_team = busiest(fresh, options.cap)
-        .is_some_and(|(_, share)| share > options.busiest_share)
-        || fails(GateName::BusiestTeam);
     let denied = fresh
         .iter()
         .filter(|r| r.outcome(today) == Decided::Denied)
         .count();
+    // Of a wave that was denied a single ask may be approved: that is not one team's need.
+    let one_team = busiest(fresh, options.cap)
+        .is_some_and(|(_, share)| share > options.busiest_share)
+        || (fails(GateName::BusiestTeam) && denied * 2 <= fresh.len());
     let undecided = observed.pending * 2 > observed.independent;
     if fails(GateName::Rollout) {
         Because::Rollout

@@ -412,7 +412,7 @@ async fn what_nobody_may_do_is_refused_with_its_reason() {
     }
 }
 
-/// R083, R122, R123, R130, R131, R133: in the lowest tier the policy decides and writes it down; one subject is
+/// R083, R122, R123, R130, R131, R133, R220: in the lowest tier the policy decides and writes it down; one subject is
 /// that subject; what ends ends for every caller.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
@@ -1064,7 +1064,7 @@ examples:
   - { given: { business_impact: high, data_sensitivity: public, legal_exposure: true }, expect: { tier: high, routes: [high, incident], steps: [owner, lead], urgency: incident } }
 ";
 
-/// R049, R050, R056, R065, R069, R072, R073, R081, R082, R087, R091, R099, R100, R182: what is not known is asked for by name; evidence stands above
+/// R049, R050, R056, R065, R069, R072, R073, R081, R082, R087, R091, R099, R100, R182, R221, R223: what is not known is asked for by name; evidence stands above
 /// what a requester says; those whom a rule asks are heard, and nobody else, before anybody signs.
 #[tokio::test(flavor = "multi_thread")]
 async fn those_whom_it_concerns_are_heard_before_anybody_decides() {
@@ -1148,7 +1148,14 @@ datasets:
         );
         o.asks(
             "2031-06-02T08:02:00Z",
-            &[("facets", &regulated), ("ticket", "T-8")],
+            &[
+                ("facets", &regulated),
+                ("ticket", "T-8"),
+                (
+                    "evidence",
+                    "[{ kind: vendor_doc, uri: \"https://papers.example.test/review.pdf\", sha256: \"5f1c0e9a5f1c0e9a5f1c0e9a5f1c0e9a5f1c0e9a5f1c0e9a5f1c0e9a5f1c0e9a\", captured_at: 2031-06-01T00:00:00Z }]",
+                ),
+            ],
         )
         .ends(0);
         o.asks(
@@ -1170,6 +1177,20 @@ datasets:
             assert!(stands.contains(word), "{word}: {stands}");
         }
         assert!(routes(id).contains("pressing"), "{}", routes(id));
+        // What is attached and the policy that it is about are on one page.
+        let page = o
+            .does(
+                "otto",
+                "2031-06-02T08:04:10Z",
+                &["package", calm, "--format", "json"],
+            )
+            .ends(0);
+        for word in [
+            "https://papers.example.test/review.pdf",
+            "A vendor is reviewed again before its review lapses.",
+        ] {
+            assert!(page.contains(word), "{word}: {page}");
+        }
         // Whoever hears of what is pressing does so at once, with what is left of the time.
         o.check("2031-06-02T08:04:30Z");
         let all = o.on.list(&["notices", "list", "--recipient", "pia"]);
@@ -1330,5 +1351,42 @@ datasets:
         o.check("2031-06-02T12:00:01Z");
         assert_eq!(filter("2031-06-02T12:01:00Z")["standing"], "fails");
         assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+    }
+}
+
+/// R021: an identity that is given away puts its exceptions to the question, and one that is no more ends them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_subject_is_the_end_of_its_exceptions() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let low = [
+            ("facets", "{ business_impact: low, legal_exposure: false }"),
+            ("expires_at", "2031-06-09T08:00:00Z"),
+        ];
+        let mut vendors = fs::read_to_string(o.on.path("vendors.csv")).unwrap();
+        for n in 20..40 {
+            writeln!(vendors, "V-{n},Vendor {n},low,procurement,2032-01-01").unwrap();
+        }
+        o.on.write("vendors.csv", &vendors);
+        o.asks("2031-06-02T08:00:00Z", &low).ends(0);
+        o.looks("2031-06-02T08:05:00Z");
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        let without: String = vendors
+            .lines()
+            .filter(|l| !l.starts_with("V-1,"))
+            .fold(String::new(), |all, l| all + l + "\n");
+        o.on.write("vendors.csv", &without);
+        for day in ["03", "04", "05", "06"] {
+            o.looks(&format!("2031-06-{day}T09:00:00Z"));
+        }
+        let over = o.stands("EXC-2031-0001", "2031-06-06T09:01:00Z");
+        assert_eq!(over["stands"], "revoked", "{over:#}");
+        assert!(
+            over["record"]["end_reason"]
+                .as_str()
+                .unwrap()
+                .contains("is gone"),
+            "{over:#}"
+        );
     }
 }
