@@ -508,6 +508,18 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
         let kept = o.on.list(&["report", "kept"]);
         assert_eq!(kept.len(), 2, "the same content is kept once: {kept:?}");
         o.on.run(&["check", "--as-of", "2031-12-08T09:10:00Z"], None);
+        // The first check of another quarter owes those who lead policies the report of the one before, once.
+        let told = o.on.list(&["notices", "list", "--recipient", "lee"]);
+        let reports: Vec<String> = told
+            .iter()
+            .map(|n| {
+                let id = n["id"].as_str().unwrap();
+                o.on.run(&["notices", "show", id], None).ends(0)
+            })
+            .filter(|said| said.contains("Exceptions and policies, 2031Q2"))
+            .collect();
+        assert_eq!(reports.len(), 1, "{told:?}");
+        assert!(!reports[0].contains("<svg"), "mail programs do not draw");
         o.on.run(&["audit", "verify"], None).ends(0);
     }
 }
