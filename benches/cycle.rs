@@ -39,7 +39,7 @@ use tripline::{
 
 mod common;
 
-use common::Spent;
+use common::{Spent, peak};
 
 const SUBJECTS: usize = 100_000;
 const PAGE: usize = 1_000;
@@ -308,12 +308,4 @@ fn say(what: &str, spent: &Spent, written: Option<u64>) {
         spent.wall.as_secs_f64(),
         peak()
     );
-}
-
-/// The most memory that this process ever held, in MiB.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
-    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib / 1024
 }

@@ -1,5 +1,11 @@
 //! What something cost this process.
 
+#![allow(
+    clippy::allow_attributes,
+    dead_code,
+    reason = "not every benchmark asks for everything"
+)]
+
 use std::{
     fs,
     time::{Duration, Instant},
@@ -32,4 +38,12 @@ pub(crate) fn cpu() -> Duration {
     let (_, rest) = stat.rsplit_once(')').unwrap();
     let field = |n: usize| -> u64 { rest.split_whitespace().nth(n).unwrap().parse().unwrap() };
     Duration::from_millis((field(11) + field(12)) * 10)
+}
+
+/// The most memory that this process ever held, in MiB.
+pub(crate) fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024
 }

@@ -2,7 +2,7 @@
 //! reason; only faults of ours are errors. The same evidence, control and instant give the same evaluation
 //! byte for byte.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use datafusion::{
@@ -12,7 +12,6 @@ use datafusion::{
     },
     common::DataFusionError,
     execution::context::SessionState,
-    logical_expr::LogicalPlan,
 };
 use futures::TryStreamExt;
 use serde_json::json;
@@ -29,7 +28,7 @@ use super::{
 use crate::{
     evidence::Evidence,
     model::{
-        control::{Control, OnEmpty, OnPartial},
+        control::{Control, OnEmpty, OnPartial, Param},
         id::{DatasetName, Sha, SubjectId},
         outcome::{Counts, Evaluation, Observed, Outcome, Presence, Unknown},
         run::Used,
@@ -55,9 +54,50 @@ impl Engine {
         known: &[SubjectId],
         now: DateTime<Utc>,
     ) -> Result<Evaluation, Error> {
+        let under = [Condition::of(control)];
+        only(self.under(control, &under, (evidence, known), now).await?)
+    }
+
+    /// Evaluates a control under several conditions in one pass over the same rows: what it says, and what it would say.
+    /// Each evaluation tells of every subject that does not pass under all of them.
+    ///
+    /// # Errors
+    /// As for [`Engine::control`].
+    pub async fn conditions(
+        &self,
+        control: &Control,
+        conditions: &[Condition<'_>],
+        evidence: &Evidence,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Evaluation>, Error> {
+        let all = self
+            .under(control, conditions, (evidence, &[]), now)
+            .await?;
+        let spoiled = |e: &Evaluation| matches!(e.not_checked, Some((Unknown::TypeError, _)));
+        if conditions.len() < 2 || !all.iter().any(spoiled) {
+            return Ok(all);
+        }
+        // A value that one condition cannot compute is nothing to the others.
+        let mut each = Vec::new();
+        for condition in conditions {
+            let one = std::slice::from_ref(condition);
+            each.extend(self.under(control, one, (evidence, &[]), now).await?);
+        }
+        Ok(each)
+    }
+
+    async fn under(
+        &self,
+        control: &Control,
+        conditions: &[Condition<'_>],
+        (evidence, known): (&Evidence, &[SubjectId]),
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Evaluation>, Error> {
         let objections: Vec<(&Used, Unknown)> = evidence.objections().collect();
         let Some((worst, _)) = objections.first() else {
-            return self.whole(control, evidence, known, now).await;
+            return self
+                .whole(control, conditions, (evidence, known), now)
+                .await;
         };
         let reason = worst.objection.unwrap_or(Unknown::Incomplete);
         let sentence = why::sentence(evidence, &objections, control.max_age);
@@ -66,56 +106,96 @@ impl Engine {
                 .iter()
                 .all(|(used, reason)| is_partial(used, *reason));
         if !seen {
-            return Ok(not_checked(reason, sentence));
+            let nothing = not_checked(reason, sentence);
+            return Ok(vec![nothing; conditions.len()]);
         }
-        let partial = self.whole(control, evidence, &[], now).await?;
-        Ok(fails_only(partial, reason, sentence))
+        let partial = self
+            .whole(control, conditions, (evidence, &[]), now)
+            .await?;
+        let fails = |one| fails_only(one, reason, sentence.clone());
+        Ok(partial.into_iter().map(fails).collect())
     }
 
     async fn whole(
         &self,
         control: &Control,
-        evidence: &Evidence,
-        known: &[SubjectId],
+        conditions: &[Condition<'_>],
+        (evidence, known): (&Evidence, &[SubjectId]),
         now: DateTime<Utc>,
-    ) -> Result<Evaluation, Error> {
+    ) -> Result<Vec<Evaluation>, Error> {
         let state = match self.open(evidence, now).await {
             Ok(state) => state,
-            Err(trouble) => return settle(trouble),
+            Err(trouble) => return settle(trouble, conditions.len()),
         };
         let inventory = control
             .inventory
             .as_ref()
             .and_then(|name| Some((name, schema_of(evidence, name)?)));
-        evaluate(&state, control, inventory, known).await
+        evaluate(&state, control, conditions, (inventory, known)).await
     }
+}
+
+/// When a subject fails, with the parameters that it names.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition<'a> {
+    /// SQL over a row of the evidence.
+    pub fails_when: &'a str,
+    /// What its parameters are.
+    pub params: &'a BTreeMap<String, Param>,
+}
+
+impl<'a> Condition<'a> {
+    /// The condition that a control has.
+    pub fn of(control: &'a Control) -> Self {
+        Self {
+            fails_when: &control.fails_when.text,
+            params: &control.params,
+        }
+    }
+}
+
+/// Where all subjects are, and the columns that are there.
+type Inventory<'a> = Option<(&'a DatasetName, &'a Schema)>;
+
+/// Evaluates a control as it is over the tables of a session.
+pub(super) async fn alone(state: &SessionState, control: &Control) -> Result<Evaluation, Error> {
+    let condition = [Condition::of(control)];
+    only(evaluate(state, control, &condition, (None, &[])).await?)
+}
+
+fn only(mut evaluations: Vec<Evaluation>) -> Result<Evaluation, Error> {
+    evaluations.pop().ok_or_else(|| {
+        let what = "a condition came out without an evaluation";
+        Error::Engine(DataFusionError::Internal(what.to_owned()))
+    })
 }
 
 /// Evaluates a control over the tables of a session, a second time with a plan that needs less memory when the
 /// first runs out of it.
-pub(super) async fn evaluate(
+async fn evaluate(
     state: &SessionState,
     control: &Control,
-    inventory: Option<(&DatasetName, &Schema)>,
-    known: &[SubjectId],
-) -> Result<Evaluation, Error> {
-    match attempt(state, control, inventory, known).await {
-        Ok(evaluation) => Ok(evaluation),
+    conditions: &[Condition<'_>],
+    (inventory, known): (Inventory<'_>, &[SubjectId]),
+) -> Result<Vec<Evaluation>, Error> {
+    let asked = conditions.len();
+    match attempt(state, control, conditions, (inventory, known)).await {
+        Ok(evaluations) => Ok(evaluations),
         Err(Trouble::Memory(_)) => {
             let frugal = session::frugal(state);
-            match attempt(&frugal, control, inventory, known).await {
-                Ok(evaluation) => Ok(evaluation),
-                Err(trouble) => settle(trouble),
+            match attempt(&frugal, control, conditions, (inventory, known)).await {
+                Ok(evaluations) => Ok(evaluations),
+                Err(trouble) => settle(trouble, asked),
             }
         }
-        Err(trouble) => settle(trouble),
+        Err(trouble) => settle(trouble, asked),
     }
 }
 
-/// What is wrong with the evidence is an evaluation; all else is an error.
-fn settle(trouble: Trouble) -> Result<Evaluation, Error> {
+/// What is wrong with the evidence is an evaluation, under whatever condition; all else is an error.
+fn settle(trouble: Trouble, asked: usize) -> Result<Vec<Evaluation>, Error> {
     match trouble {
-        Trouble::Unknown(reason, sentence) => Ok(not_checked(reason, sentence)),
+        Trouble::Unknown(reason, sentence) => Ok(vec![not_checked(reason, sentence); asked]),
         Trouble::Memory(what) => Err(Error::Limit(what)),
         Trouble::Error(error) => Err(error),
     }
@@ -124,14 +204,18 @@ fn settle(trouble: Trouble) -> Result<Evaluation, Error> {
 async fn attempt(
     state: &SessionState,
     control: &Control,
-    inventory: Option<(&DatasetName, &Schema)>,
-    known: &[SubjectId],
-) -> Result<Evaluation, Trouble> {
-    let judged = judged(state, control).await?;
-    let counts = counts(&engine::collect(state, &judged.counts()?).await?)?;
-    if counts.population == 0 && control.on_empty == OnEmpty::Unknown {
+    conditions: &[Condition<'_>],
+    (inventory, known): (Inventory<'_>, &[SubjectId]),
+) -> Result<Vec<Evaluation>, Trouble> {
+    let judged = judged(state, control, conditions).await?;
+    let tallies = engine::collect(state, &judged.counts()?).await?;
+    let counts: Vec<Counts> = (0..conditions.len())
+        .map(|n| counts(&tallies, n))
+        .collect::<Result<_, Trouble>>()?;
+    if counts.iter().all(|c| c.population == 0) && control.on_empty == OnEmpty::Unknown {
         let what = "the evidence has no rows, and the control does not say `on_empty: pass`";
-        return Ok(not_checked(Unknown::Empty, what.to_owned()));
+        let nothing = not_checked(Unknown::Empty, what.to_owned());
+        return Ok(vec![nothing; conditions.len()]);
     }
     let known: Vec<SubjectId> = known
         .iter()
@@ -139,41 +223,54 @@ async fn attempt(
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
-    let mut gather = Gather::new(control);
-    if counts.fail + counts.unknown > 0 || !known.is_empty() {
+    let mut gather: Vec<Gather<'_>> = (0..conditions.len())
+        .map(|n| Gather::new(control, n))
+        .collect();
+    let passes = |c: &Counts| c.fail + c.unknown == 0;
+    if !counts.iter().all(passes) || !known.is_empty() {
         let mut rows = engine::stream(state, &judged.rows(&known)?).await?;
         while let Some(batch) = rows.try_next().await? {
-            gather.take(&batch)?;
+            for one in &mut gather {
+                one.take(&batch)?;
+            }
         }
     }
-    let observed = gather.finish();
-    let absent = absent(state, control, inventory, &known, &observed).await?;
-    Ok(sealed(None, counts, observed, absent))
+    let mut all = Vec::with_capacity(conditions.len());
+    for (one, counts) in gather.into_iter().zip(counts) {
+        let observed = one.finish();
+        let absent = absent(state, control, inventory, (&known, &observed)).await?;
+        all.push(sealed(None, counts, observed, absent));
+    }
+    Ok(all)
 }
 
-/// The population of a control with the truth of its condition.
-async fn judged(state: &SessionState, control: &Control) -> Result<Judged, Trouble> {
+/// The population of a control with the truth of each condition.
+async fn judged(
+    state: &SessionState,
+    control: &Control,
+    conditions: &[Condition<'_>],
+) -> Result<Judged, Trouble> {
     let query = plan::read_query(Part::Evidence, &control.evidence.text, &control.params)
         .map_err(engine::first)?;
     let population = plan::query(state, Part::Evidence, query).await?;
-    judged_over(state, control, population)
-}
-
-/// A given population with the truth of a control's condition.
-pub(super) fn judged_over(
-    state: &SessionState,
-    control: &Control,
-    population: LogicalPlan,
-) -> Result<Judged, Trouble> {
     let population = check::unqualified(population)?;
-    let tree = plan::read_expression(Part::FailsWhen, &control.fails_when.text, &control.params)
-        .map_err(engine::first)?;
-    let condition = plan::expression(state, Part::FailsWhen, tree, population.schema())?;
-    Ok(Judged::new(population, condition, &control.subject)?)
+    let truths = conditions.iter().map(|condition| {
+        let tree = plan::read_expression(Part::FailsWhen, condition.fails_when, condition.params)
+            .map_err(engine::first)?;
+        Ok(plan::expression(
+            state,
+            Part::FailsWhen,
+            tree,
+            population.schema(),
+        )?)
+    });
+    let truths: Vec<_> = truths.collect::<Result<_, Trouble>>()?;
+    Ok(Judged::new(population, truths, &control.subject)?)
 }
 
-/// The one row of numbers. A row that names no subject counts as one unknown.
-fn counts(batches: &[RecordBatch]) -> Result<Counts, Trouble> {
+/// The numbers of one condition, out of the one row of numbers. A row that names no subject counts as one unknown.
+fn counts(batches: &[RecordBatch], condition: usize) -> Result<Counts, Trouble> {
+    let tallied = |what| judge::tallied(what, condition);
     let number = |name: &str| -> Option<u64> {
         let batch = batches.iter().find(|b| b.num_rows() == 1)?;
         let column = batch
@@ -187,8 +284,8 @@ fn counts(batches: &[RecordBatch]) -> Result<Counts, Trouble> {
         .ok()
     };
     let read = || {
-        let (pass, fail) = (number("pass")?, number("fail")?);
-        let unknown = number("unknown")? + number("unnamed")?;
+        let (pass, fail) = (number(&tallied("pass"))?, number(&tallied("fail"))?);
+        let unknown = number(&tallied("unknown"))? + number("unnamed")?;
         Some(Counts {
             population: pass + fail + unknown,
             pass,
@@ -205,9 +302,8 @@ fn counts(batches: &[RecordBatch]) -> Result<Counts, Trouble> {
 async fn absent(
     state: &SessionState,
     control: &Control,
-    inventory: Option<(&DatasetName, &Schema)>,
-    known: &[SubjectId],
-    observed: &[Observed],
+    inventory: Inventory<'_>,
+    (known, observed): (&[SubjectId], &[Observed]),
 ) -> Result<Vec<(SubjectId, Presence)>, Trouble> {
     let seen: BTreeSet<&SubjectId> = observed.iter().map(|o| &o.subject).collect();
     let gone: Vec<SubjectId> = known

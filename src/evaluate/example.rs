@@ -113,7 +113,7 @@ async fn one_row(
     let state = session::at(session::bare(), &tables, example.at);
     let mut control = control.clone();
     control.evidence.text = format!("SELECT * FROM {name}");
-    Ok(control::evaluate(&state, &control, None, &[]).await?)
+    Ok(control::alone(&state, &control).await?)
 }
 
 async fn datasets(
@@ -152,7 +152,7 @@ async fn datasets(
                 ExampleError::Engine(Error::Limit(what))
             }
         })?;
-    Ok(control::evaluate(&state, control, None, &[]).await?)
+    Ok(control::alone(&state, control).await?)
 }
 
 /// What an evaluation says as a whole: fail before unknown before pass.

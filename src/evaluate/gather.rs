@@ -1,5 +1,5 @@
-//! From the rows that came out of the engine to what is said of each subject. Rows come sorted by subject and
-//! rank, so one subject is held at a time; the rows that decide are those of its worst rank.
+//! From the rows that came out of the engine to what is said of each subject under one condition. Rows come sorted by
+//! subject, so one subject is held at a time; the rows that decide are those of its worst rank.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use datafusion::{
 };
 use serde_json::Value;
 
-use super::judge::{FAIL, RANK, SUBJECT, UNKNOWN};
+use super::judge::{self, FAIL, SUBJECT, UNKNOWN};
 use crate::{
     evidence::row,
     model::{
@@ -26,6 +26,8 @@ use crate::{
 /// Collects what is said of each subject.
 pub(super) struct Gather<'a> {
     control: &'a Control,
+    /// What its rank is called.
+    rank: String,
     open: Option<Group>,
     done: Vec<Observed>,
 }
@@ -43,9 +45,10 @@ struct Group {
 }
 
 impl<'a> Gather<'a> {
-    pub(super) fn new(control: &'a Control) -> Self {
+    pub(super) fn new(control: &'a Control, condition: usize) -> Self {
         Self {
             control,
+            rank: judge::rank(condition),
             open: None,
             done: Vec::new(),
         }
@@ -59,7 +62,7 @@ impl<'a> Gather<'a> {
             .and_then(|c| c.as_string_view_opt())
             .ok_or_else(missing)?;
         let ranks = batch
-            .column_by_name(RANK)
+            .column_by_name(&self.rank)
             .and_then(|c| c.as_primitive_opt::<Int8Type>())
             .ok_or_else(missing)?;
         let columns = Columns::of(batch);
@@ -67,12 +70,13 @@ impl<'a> Gather<'a> {
             let subject = subjects.is_valid(at).then(|| subjects.value(at));
             // Whatever a row without a name would say, it says of nobody.
             let rank = subject.map_or(UNKNOWN, |_| ranks.value(at));
-            let same = self
-                .open
-                .as_ref()
-                .is_some_and(|g| g.subject.as_deref() == subject);
-            if !same {
+            let is_its = |g: &&Group| g.subject.as_deref() == subject;
+            let so_far = self.open.as_ref().filter(is_its).map(|g| g.rank);
+            if so_far.is_none() {
                 self.close();
+            }
+            // Nothing that was seen of a subject counts beside something worse.
+            if so_far.is_none_or(|worst| rank < worst) {
                 self.open = Some(Group::new(subject, rank, self.control));
             }
             if let Some(group) = self.open.as_mut().filter(|g| g.rank == rank) {
@@ -109,7 +113,7 @@ impl<'a> Columns<'a> {
                 .iter()
                 .map(|f| f.name().as_str())
                 .zip(batch.columns())
-                .filter(|(name, _)| ![SUBJECT, RANK].contains(name))
+                .filter(|(name, _)| !judge::is_ours(name))
                 .collect(),
         }
     }

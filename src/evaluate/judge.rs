@@ -1,7 +1,7 @@
 //! The plans that judge a population. Two questions, each one plan over the same rows: how many subjects have
 //! which outcome (passes never leave the engine), and which rows stand behind the subjects that fail, cannot be
 //! told or were known before. The outcome of a row is the condition's own truth: true fails, false passes, NULL
-//! is unknown.
+//! is unknown. Several conditions can be asked of the same rows at once.
 
 use std::sync::Arc;
 
@@ -31,8 +31,7 @@ use crate::model::{
 
 /// The subject's id in the rows that come out.
 pub(super) const SUBJECT: &str = "__subject";
-/// How bad a row is in the rows that come out: [`FAIL`], [`UNKNOWN`] or [`PASS`].
-pub(super) const RANK: &str = "__rank";
+const RANK: &str = "__rank";
 const FAILS: &str = "__fails";
 const KNOWN: &str = "__known";
 const KEY: &str = "__key";
@@ -45,22 +44,45 @@ pub(super) const UNKNOWN: i8 = 1;
 /// The rank of a row for which it is false.
 pub(super) const PASS: i8 = 2;
 
-/// A population with the truth of the condition for each of its rows.
+/// How bad a row is under a condition, in the rows that come out: [`FAIL`], [`UNKNOWN`] or [`PASS`].
+pub(super) fn rank(condition: usize) -> String {
+    format!("{RANK}{condition}")
+}
+
+/// Whether a column of the rows that come out is none of the evidence.
+pub(super) fn is_ours(column: &str) -> bool {
+    column == SUBJECT
+        || column
+            .strip_prefix(RANK)
+            .is_some_and(|n| n.parse::<usize>().is_ok())
+}
+
+fn fails(condition: usize) -> Expr {
+    ident(format!("{FAILS}{condition}"))
+}
+
+/// A number among the counts: how many subjects have an outcome under a condition.
+pub(super) fn tallied(what: &str, condition: usize) -> String {
+    format!("{what}{condition}")
+}
+
+/// A population with the truth of each condition for each of its rows.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
-    /// The columns of the evidence, and the condition as one more.
+    /// The columns of the evidence, and each condition as one more.
     plan: LogicalPlan,
     /// The columns of the evidence.
     columns: Vec<String>,
+    conditions: usize,
     subject: SubjectTemplate,
     proof: Proof,
 }
 
 impl Judged {
-    /// Adds the condition to a population whose columns have bare names.
+    /// Adds conditions to a population whose columns have bare names.
     pub(super) fn new(
         population: LogicalPlan,
-        condition: Expr,
+        conditions: Vec<Expr>,
         subject: &SubjectTemplate,
     ) -> Result<Self> {
         let columns: Vec<String> = population
@@ -72,16 +94,20 @@ impl Judged {
         let named: Vec<&str> = subject.columns().collect();
         let mut proof = unique::prove(&population, &named);
         proof.unique &= spells_once(subject, population.schema());
-        let all = columns.iter().map(ident).chain([condition.alias(FAILS)]);
+        let asked = conditions.len();
+        let truths = conditions.into_iter().enumerate();
+        let truths = truths.map(|(n, c)| c.alias(format!("{FAILS}{n}")));
+        let all = columns.iter().map(ident).chain(truths);
         Ok(Self {
             plan: LogicalPlanBuilder::from(population).project(all)?.build()?,
             columns,
+            conditions: asked,
             subject: subject.clone(),
             proof,
         })
     }
 
-    /// One row: how many subjects there are, fail, are unknown and pass, and how many rows name none.
+    /// One row: how many subjects fail, are unknown and pass under each condition, and how many rows name none.
     pub(super) fn counts(&self) -> Result<LogicalPlan> {
         let plan = LogicalPlanBuilder::from(self.plan.clone());
         let schema = self.plan.schema();
@@ -99,40 +125,42 @@ impl Judged {
             } else {
                 count(when(self.key(schema)?.is_null(), lit(1)).end()?)
             };
-            let all = [
-                tally(ident(FAILS).is_true())?.alias("fail"),
-                tally(ident(FAILS).is_unknown())?.alias("unknown"),
-                tally(ident(FAILS).is_false())?.alias("pass"),
-                unnamed.alias("unnamed"),
-            ];
+            let mut all = vec![unnamed.alias("unnamed")];
+            for n in 0..self.conditions {
+                all.extend([
+                    tally(fails(n).is_true())?.alias(tallied("fail", n)),
+                    tally(fails(n).is_unknown())?.alias(tallied("unknown", n)),
+                    tally(fails(n).is_false())?.alias(tallied("pass", n)),
+                ]);
+            }
             return plan.aggregate(Vec::<Expr>::new(), all)?.build();
         }
-        let worst = max(when(ident(FAILS).is_true(), lit(PASS - FAIL))
-            .when(ident(FAILS).is_unknown(), lit(PASS - UNKNOWN))
-            .otherwise(lit(0_i8))?);
         let named = ident(KEY).is_not_null();
-        let tally = |rank: i8| -> Result<Expr> {
-            let is = named.clone().and(ident(RANK).eq(lit(PASS - rank)));
-            Ok(count(when(is, lit(1)).end()?))
-        };
-        let all = [
-            tally(FAIL)?.alias("fail"),
-            tally(UNKNOWN)?.alias("unknown"),
-            tally(PASS)?.alias("pass"),
-            sum(when(ident(KEY).is_null(), ident(ROWS)).end()?).alias("unnamed"),
-        ];
-        plan.aggregate(
-            [self.key(schema)?.alias(KEY)],
-            [worst.alias(RANK), count(lit(1)).alias(ROWS)],
-        )?
-        .aggregate(Vec::<Expr>::new(), all)?
-        .build()
+        let mut of_each = vec![count(lit(1)).alias(ROWS)];
+        let mut all = vec![sum(when(ident(KEY).is_null(), ident(ROWS)).end()?).alias("unnamed")];
+        for n in 0..self.conditions {
+            let worst = max(when(fails(n).is_true(), lit(PASS - FAIL))
+                .when(fails(n).is_unknown(), lit(PASS - UNKNOWN))
+                .otherwise(lit(0_i8))?);
+            of_each.push(worst.alias(rank(n)));
+            for (what, is) in [("fail", FAIL), ("unknown", UNKNOWN), ("pass", PASS)] {
+                let is = named.clone().and(ident(rank(n)).eq(lit(PASS - is)));
+                all.push(count(when(is, lit(1)).end()?).alias(tallied(what, n)));
+            }
+        }
+        plan.aggregate([self.key(schema)?.alias(KEY)], of_each)?
+            .aggregate(Vec::<Expr>::new(), all)?
+            .build()
     }
 
-    /// The rows of subjects that do not pass or were known before, sorted by subject, rank and all columns, so
-    /// that equal evidence gives equal rows whatever order it is read in. Rows without a subject come last.
+    /// The rows that do not pass under every condition or are of subjects known before, sorted by subject and all columns,
+    /// so that equal evidence gives equal rows whatever order it is read in. Rows without a subject come last.
     pub(super) fn rows(&self, known: &[SubjectId]) -> Result<LogicalPlan> {
-        let mut keep = ident(FAILS).is_not_false();
+        let every = || 0..self.conditions;
+        let mut keep = every()
+            .map(|n| fails(n).is_not_false())
+            .reduce(Expr::or)
+            .unwrap_or_else(|| lit(false));
         let mut plan = self.plan.clone();
         if !self.proof.named {
             keep = keep.or(self.key(plan.schema())?.is_null());
@@ -145,16 +173,17 @@ impl Judged {
                 .build()?;
             keep = keep.or(ident(KNOWN).is_not_null());
         }
-        let rank = when(ident(FAILS).is_true(), lit(FAIL))
-            .when(ident(FAILS).is_unknown(), lit(UNKNOWN))
-            .otherwise(lit(PASS))?;
-        let subject = self.named(plan.schema())?;
-        let all = [subject.alias(SUBJECT), rank.alias(RANK)]
+        let mut all = vec![self.named(plan.schema())?.alias(SUBJECT)];
+        for n in every() {
+            let bad = when(fails(n).is_true(), lit(FAIL))
+                .when(fails(n).is_unknown(), lit(UNKNOWN))
+                .otherwise(lit(PASS))?;
+            all.push(bad.alias(rank(n)));
+        }
+        all.extend(self.columns.iter().map(ident));
+        let order: Vec<SortExpr> = [SUBJECT.to_owned()]
             .into_iter()
-            .chain(self.columns.iter().map(ident));
-        let order: Vec<SortExpr> = [SUBJECT, RANK]
-            .into_iter()
-            .chain(self.columns.iter().map(String::as_str))
+            .chain(self.columns.iter().cloned())
             .map(|c| ident(c).sort(true, false))
             .collect();
         LogicalPlanBuilder::from(plan)

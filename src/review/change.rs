@@ -138,7 +138,7 @@ impl Change {
 }
 
 /// Where a parameter is used: its name, and not the beginning of another.
-fn uses(name: &str) -> Result<Regex, Refused> {
+pub(super) fn uses(name: &str) -> Result<Regex, Refused> {
     Regex::new(&format!(r"\${}\b", regex::escape(name))).map_err(|e| Refused(e.to_string()))
 }
 

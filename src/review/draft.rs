@@ -11,8 +11,8 @@ use similar::TextDiff;
 
 use super::{
     Error,
+    again::known,
     change::{Change, said},
-    what_if::known,
 };
 use crate::{
     model::{control::Control, definition::Definition, id::ControlId},

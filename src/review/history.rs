@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Error, what_if::reopened};
+use super::{Error, again::reopened};
 use crate::{
     exception::{decide::Verdict, record::Record},
     model::{

@@ -2,6 +2,7 @@
 //! the past before anybody adopts it. What decides is pure and stands in `signal`; here it meets the store and evidence.
 
 mod adopt;
+mod again;
 pub mod change;
 mod conclude;
 mod draft;

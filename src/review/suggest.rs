@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::{
     Error,
+    again::{judged, known, reopened},
     change::said,
-    what_if::{judged, known, reopened, veto},
+    what_if::veto,
 };
 use crate::{
+    evidence::Evidence,
     model::{
         control::{Control, Param},
         definition::Definition,
@@ -24,6 +26,9 @@ use crate::{
     signal::suggest::{Candidate, Failing, Risk, candidates},
     store::{coverage, runs},
 };
+
+/// How many values are tried in one pass.
+const AT_ONCE: usize = 6;
 
 /// Whom a change is for: facts with their values, and the same as SQL.
 type Scope = (BTreeMap<String, String>, String);
@@ -99,35 +104,31 @@ pub async fn suggest(
     };
     let covered = coverage::of_control(&mut tx, &control.id, run.instant).await?;
     drop(tx);
-    let before = judged(cx, control, &then, (&evidence, &[]), &run).await?;
+    let evidence = &evidence;
+    let Some(before) = judged(cx, control, &[&then], evidence, &run).await?.pop() else {
+        return Ok(Vec::new());
+    };
     let is = |o: &&Observed| o.outcome == Outcome::Fail;
     let failed: Vec<&Observed> = before.observed.iter().filter(is).collect();
-    let ids: Vec<SubjectId> = failed.iter().map(|o| o.subject.clone()).collect();
     let scopes: Vec<Scope> = descriptors
         .iter()
         .filter_map(|d| Some((d.clone(), scope(control, d)?)))
         .collect();
     let mut all = Vec::new();
     for (name, param) in &then.params {
-        let mut tried: Vec<(Param, Evaluation)> = Vec::new();
+        let mut tried = Vec::new();
         for up in [true, false] {
             let values = grid(param, up);
-            for value in values {
-                let changed = with(&then, name, &value);
-                let after = judged(cx, control, &changed, (&evidence, &ids), &run).await?;
-                let loosens = after.counts.fail < before.counts.fail;
-                let fails = fails(&after);
-                let done = covered.iter().all(|(_, s)| !fails.contains(s));
-                tried.push((value, after));
-                // The other way around it only tightens, or all that could be cleared is.
-                if done || (tried.len() == 3 && !loosens) {
-                    break;
-                }
-            }
-            if tried
-                .iter()
-                .any(|(_, after)| after.counts.fail < before.counts.fail)
-            {
+            tried = along(
+                cx,
+                control,
+                (&then, evidence, &run),
+                (name, &values),
+                &covered,
+            )
+            .await?;
+            let loosens = |(_, after): &(_, Evaluation)| after.counts.fail < before.counts.fail;
+            if tried.iter().any(loosens) {
                 break;
             }
             tried.clear();
@@ -146,6 +147,38 @@ pub async fn suggest(
         });
     }
     Ok(all)
+}
+
+/// What would be said with each value of a parameter in turn, until everything that is covered passes or it is plain
+/// that they only tighten. A few at a time, in one pass over the evidence.
+async fn along(
+    cx: &Context,
+    control: &Control,
+    (then, evidence, run): (&Definition, &Evidence, &Run),
+    (name, values): (&str, &[Param]),
+    covered: &[(ExceptionId, SubjectId)],
+) -> Result<Vec<(Param, Evaluation)>, Error> {
+    let mut tried = Vec::new();
+    for values in values.chunks(AT_ONCE) {
+        let changed: Vec<Definition> = values.iter().map(|v| with(then, name, v)).collect();
+        let ways: Vec<&Definition> = [then].into_iter().chain(&changed).collect();
+        let mut said = judged(cx, control, &ways, evidence, run).await?.into_iter();
+        let failing = said.next().map_or(0, |before| before.counts.fail);
+        let mut loosens = false;
+        for (value, after) in values.iter().zip(said) {
+            loosens |= after.counts.fail < failing;
+            let fails = fails(&after);
+            let done = covered.iter().all(|(_, s)| !fails.contains(s));
+            tried.push((value.clone(), after));
+            if done {
+                return Ok(tried);
+            }
+        }
+        if !loosens {
+            break;
+        }
+    }
+    Ok(tried)
 }
 
 fn with(definition: &Definition, name: &str, value: &Param) -> Definition {
@@ -222,7 +255,7 @@ async fn failing(
     Ok(all)
 }
 
-/// The values to try for a parameter: twelve steps up from what it is, or down.
+/// The values to try for a parameter: twenty-four steps up from what it is, or down.
 fn grid(param: &Param, up: bool) -> Vec<Param> {
     let steps = 1..=24_u64;
     match param {

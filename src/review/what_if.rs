@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
 
-use super::{Error, change::Change};
+use super::{
+    Error,
+    again::{judged, known, reopened, subjects},
+    change::Change,
+};
 use crate::{
-    evidence::Evidence,
     model::{
         control::{Control, Param},
         definition::Definition,
@@ -18,7 +21,7 @@ use crate::{
         run::Run,
         span::Span,
     },
-    run::{Context, Set, definition, evidence},
+    run::{Context, Set},
     store::{Page, Tx, coverage, exceptions, findings, runs},
 };
 
@@ -125,30 +128,17 @@ pub async fn what_if(
         latest: None,
     };
     let monday = monday(cx.clock.now().date_naive());
-    for back in (0..weeks).rev() {
+    // Backwards: the first that can be judged is the last week, told in full.
+    for back in 0..weeks {
         let week = monday - Days::new(u64::from(back) * 7);
-        let (one, latest) = of_week(cx, set, (control, change), week).await?;
+        let in_full = out.latest.is_none();
+        let (one, latest) = of_week(cx, set, (control, change), (week, in_full)).await?;
         out.weeks.push(one);
-        if latest.is_some() {
-            out.latest = latest;
-        }
-        seen(weeks - back);
+        out.latest = out.latest.or(latest);
+        seen(back + 1);
     }
+    out.weeks.reverse();
     Ok(out)
-}
-
-pub(super) fn known<'s>(
-    set: &'s Set,
-    id: &ControlId,
-) -> Result<(&'s Control, &'s Definition), Error> {
-    let control = set.catalog.control(id);
-    let definition = set.catalog.definitions.get(id);
-    match (control, definition) {
-        (Some(control), Some(definition)) => Ok((control, definition)),
-        _ => Err(Error::Refused(format!(
-            "there is no control `{id}`; `tripline controls` lists them"
-        ))),
-    }
 }
 
 /// The Monday of a day's week.
@@ -182,26 +172,11 @@ async fn last_of(tx: &mut Tx, control: &ControlId, week: NaiveDate) -> Result<Op
     Ok(runs::list(tx, &filter, Page::first(1)).await?.pop())
 }
 
-/// A run's evidence with what judged it then, or why that is no longer there.
-pub(super) async fn reopened(
-    tx: &mut Tx,
-    set: &Set,
-    run: &Run,
-) -> Result<Result<(Definition, Evidence), String>, Error> {
-    let Some(then) = definition(tx, set, run).await? else {
-        return Ok(Err("what the control was then was not kept".to_owned()));
-    };
-    Ok(match evidence(tx, run, &then).await? {
-        Ok(evidence) => Ok((then, evidence)),
-        Err((dataset, _)) => Err(format!("retention let the snapshot of `{dataset}` go")),
-    })
-}
-
 async fn of_week(
     cx: &Context,
     set: &Set,
     (control, change): (&Control, &Change),
-    week: NaiveDate,
+    (week, in_full): (NaiveDate, bool),
 ) -> Result<(Week, Option<Latest>), Error> {
     let mut tx = cx.store.read().await?;
     let Some(run) = last_of(&mut tx, &control.id, week).await? else {
@@ -219,9 +194,15 @@ async fn of_week(
     };
     let covered = coverage::of_control(&mut tx, &control.id, run.instant).await?;
     drop(tx);
-    let before = judged(cx, control, &then, (&evidence, &[]), &run).await?;
-    let failed: Vec<SubjectId> = subjects(&before, |o| o == Outcome::Fail).cloned().collect();
-    let after = judged(cx, control, &changed, (&evidence, &failed), &run).await?;
+    let near = near(change, &then).and_then(|c| c.apply(&then).ok());
+    let near = near.filter(|_| in_full);
+    let mut ways = vec![&then, &changed];
+    ways.extend(&near);
+    let mut said = judged(cx, control, &ways, &evidence, &run).await?;
+    let tight = near.is_some().then(|| said.pop()).flatten();
+    let (Some(after), Some(before)) = (said.pop(), said.pop()) else {
+        return Err(Error::Refused(format!("nothing was said of {}", run.id)));
+    };
     let moves = Moves::of(&before, &after, &covered);
     let count = |n: usize| n as u64;
     let one = Week {
@@ -236,21 +217,17 @@ async fn of_week(
         newly_failing: count(moves.newly_failing.len()),
         unknown: count(moves.unknown.len()),
     };
-    let near = near(change, &then);
-    let near_limit = match near.and_then(|c| c.apply(&then).ok()) {
-        Some(tighter) => {
-            let tight = judged(cx, control, &tighter, (&evidence, &failed), &run).await?;
-            Some(after_only(&tight, &after))
-        }
-        None => None,
-    };
+    if !in_full {
+        return Ok((one, None));
+    }
+    let near_limit = tight.map(|tight| after_only(&tight, &after));
     let latest = moves
         .latest(cx, &run, (&before, &after), near_limit)
         .await?;
     Ok((one, Some(latest)))
 }
 
-/// The same change with nine twentieths less of what it gives: who passes only beyond that sits at the new limit.
+/// The same change with a limit that is a twentieth tighter: who passes only beyond that sits at the new limit.
 fn near(change: &Change, then: &Definition) -> Option<Change> {
     let [(name, text)] = change.set.as_slice() else {
         return None;
@@ -274,36 +251,6 @@ fn after_only(tight: &Evaluation, after: &Evaluation) -> u64 {
     let fails: BTreeSet<&SubjectId> = subjects(after, |o| o == Outcome::Fail).collect();
     let more = subjects(tight, |o| o == Outcome::Fail).filter(|s| !fails.contains(s));
     more.count() as u64
-}
-
-pub(super) async fn judged(
-    cx: &Context,
-    control: &Control,
-    definition: &Definition,
-    (evidence, known): (&Evidence, &[SubjectId]),
-    run: &Run,
-) -> Result<Evaluation, Error> {
-    let mut judge = definition.control(&control.id);
-    // Over the same query the same columns come out, and so what they say of a subject.
-    if control.evidence.text == definition.evidence {
-        judge.facts.clone_from(&control.facts);
-        judge.severity = control.severity.clone();
-        judge.owner = control.owner.clone();
-    }
-    let evaluation = cx
-        .engine
-        .control(&judge, evidence, known, run.instant)
-        .await
-        .map_err(crate::run::Error::from)?;
-    Ok(evaluation)
-}
-
-fn subjects(
-    evaluation: &Evaluation,
-    which: impl Fn(Outcome) -> bool,
-) -> impl Iterator<Item = &SubjectId> {
-    let of = evaluation.observed.iter();
-    of.filter(move |o| which(o.outcome)).map(|o| &o.subject)
 }
 
 /// Who moves, by subject.

@@ -24,7 +24,7 @@ use tripline::{
 };
 
 /// One story.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {
     #[expect(dead_code, reason = "for the reader of the file")]
@@ -54,7 +54,7 @@ pub(super) struct Case {
     pub(super) want: Want,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Dataset {
     pub(super) columns: BTreeMap<String, ColumnType>,
@@ -73,14 +73,14 @@ pub(super) struct Dataset {
     pub(super) never: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ViewFile {
     pub(super) sql: String,
     pub(super) columns: BTreeMap<String, ColumnType>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Want {
     pub(super) not_checked: Option<Unknown>,

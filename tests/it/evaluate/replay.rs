@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tripline::{
-    evaluate::{Engine, Limits},
+    evaluate::{Condition, Engine, Limits},
     model::{
         id::SubjectId,
-        outcome::{Counts, Evaluation, Outcome, Row, Unknown},
+        outcome::{Counts, Evaluation, Observed, Outcome, Row, Unknown},
     },
 };
 
@@ -49,6 +49,28 @@ fn judge(case: &Case) -> Evaluation {
         .unwrap();
     let (_folder, archive) = case::archive();
     runtime.block_on(case::run(case, &archive, &Limits::default()))
+}
+
+/// What several conditions say of the rows of a story, in one pass.
+fn judge_each(case: &Case, asked: &[&str]) -> Vec<Evaluation> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let (_folder, archive) = case::archive();
+    let conditions: Vec<Condition<'_>> = asked
+        .iter()
+        .map(|fails_when| Condition {
+            fails_when,
+            params: &case.params,
+        })
+        .collect();
+    runtime.block_on(async {
+        let evidence = case::evidence(case, &archive).await;
+        let engine = Engine::new(archive.clone(), &Limits::default()).unwrap();
+        let control = case::control(case);
+        let all = engine.conditions(&control, &conditions, &evidence, case.now);
+        all.await.unwrap()
+    })
 }
 
 /// Worst first, as subjects are judged: fail, then unknown, then pass.
@@ -136,6 +158,47 @@ proptest! {
             prop_assert_eq!(proved, grouped);
         }
     }
+
+    #[test]
+    fn several_conditions_in_one_pass_say_what_each_says_alone(rows in rows()) {
+        let asked = ["bad", "place > 1", "bad AND place < 2", "NOT bad", "name < 'b'", "false"];
+        for (key, subject) in [(&[] as &[&str], "a/b/{name}"), (&["name", "place"], "a/b/{name}/{place}")] {
+            let mut rows = rows.clone();
+            if !key.is_empty() {
+                rows.retain(|r| r.0.as_deref().is_some_and(|n| !n.is_empty()));
+                rows.sort();
+                rows.dedup_by_key(|r| (r.0.clone(), r.1));
+            }
+            let story = story(&rows, key, subject, &[]);
+            for (condition, together) in asked.iter().zip(judge_each(&story, &asked)) {
+                let mut one = story.clone();
+                one.condition = (*condition).to_owned();
+                let alone = judge(&one);
+                prop_assert_eq!(told(&together), told(&alone), "{}", condition);
+                prop_assert_eq!(together.counts, alone.counts, "{}", condition);
+                prop_assert_eq!(together.digest, alone.digest, "{}", condition);
+            }
+        }
+    }
+}
+
+/// What is said of whatever does not pass, with its rows.
+fn told(evaluation: &Evaluation) -> Vec<&Observed> {
+    let all = evaluation.observed.iter();
+    all.filter(|o| o.outcome != Outcome::Pass).collect()
+}
+
+#[test]
+fn what_one_condition_cannot_compute_is_nothing_to_the_others() {
+    let rows: Vec<Plain> = [("a", Some(true)), ("b", None)]
+        .map(|(name, bad)| (Some(name.to_owned()), 0, bad))
+        .to_vec();
+    let story = story(&rows, &["name"], "a/b/{name}", &[]);
+    let all = judge_each(&story, &["bad", "CAST(name AS INT) = 1", "place = 0"]);
+    assert_eq!([all[0].counts.fail, all[0].counts.unknown], [1, 1]);
+    let (why, _) = all[1].not_checked.as_ref().unwrap();
+    assert_eq!(*why, Unknown::TypeError);
+    assert_eq!(all[2].counts.fail, 2);
 }
 
 #[test]
