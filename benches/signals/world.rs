@@ -136,10 +136,12 @@ impl World {
             budget: c.budget,
             teams: c.teams,
             temporary: None,
+            findings: 0,
         };
         History {
             asks: self.events.iter().map(ask).collect(),
             controls: self.meta.controls.iter().map(watched).collect(),
+            findings: Vec::new(),
             aliases: Aliases::default(),
             since: first_day(),
             teams: Some(self.meta.teams),

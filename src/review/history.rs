@@ -12,11 +12,13 @@ use crate::{
         control::{Control, Given, OnEmpty, Part, SubjectTemplate},
         definition::Definition,
         exception::State,
-        id::ControlId,
+        finding::Finding,
+        id::{ControlId, ExceptionId, SubjectId},
+        people::Principal,
     },
     run::{Context, Set},
-    signal::{Aliases, Ask, Decided, History, Watched},
-    store::{Tx, definitions, exceptions, runs, signals},
+    signal::{Aliases, Ask, Decided, History, Seen, Watched},
+    store::{Tx, coverage, definitions, exceptions, findings, runs, signals},
 };
 
 /// Everything that is known of asks, from this register and an older one.
@@ -33,10 +35,17 @@ pub async fn history(cx: &Context, set: &Set) -> Result<History, Error> {
     let since = signals::since(&mut tx).await?;
     let first = asks.iter().map(|a| a.day).min();
     let since = since.into_iter().chain(first).min();
-    let mut controls = Vec::new();
+    let (mut controls, mut seen) = (Vec::new(), Vec::new());
     let drafts = |c: &&std::sync::Arc<Control>| !c.shadow;
     for control in set.catalog.controls.values().filter(drafts) {
-        controls.push(watched(&mut tx, control).await?);
+        let mut one = watched(&mut tx, control).await?;
+        let all = findings::of_control(&mut tx, &control.id).await?;
+        one.findings = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let covers = coverage::of_control(&mut tx, &control.id, now).await?;
+        let of = |a: &&Ask| a.control == control.id.as_str();
+        let asks: Vec<&Ask> = asks.iter().filter(of).collect();
+        seen.extend(speaking(set, &all, (&covers, &asks)));
+        controls.push(one);
     }
     drop(tx);
     for one in &mut controls {
@@ -56,10 +65,54 @@ pub async fn history(cx: &Context, set: &Set) -> Result<History, Error> {
     Ok(History {
         asks,
         controls,
+        findings: seen,
         aliases: aliases(set),
         since: since.unwrap_or_else(|| now.date_naive()),
         teams: u32::try_from(directory.teams.len()).ok().filter(|n| *n > 0),
     })
+}
+
+/// Findings that an exception keeps silent, or that opened more than once.
+fn speaking(
+    set: &Set,
+    findings: &[Finding],
+    (covers, asks): (&[(ExceptionId, SubjectId)], &[&Ask]),
+) -> Vec<Seen> {
+    // Whoever joined is covered by the same exception, and is an ask of its own.
+    let mut of: BTreeMap<&str, Vec<&Ask>> = BTreeMap::new();
+    for ask in asks {
+        let exception = ask.id.split([':', '+']).next().unwrap_or_default();
+        of.entry(exception).or_default().push(ask);
+    }
+    let mut by: BTreeMap<&SubjectId, BTreeSet<&str>> = BTreeMap::new();
+    for (exception, subject) in covers {
+        let asks = of.get(exception.as_str()).into_iter().flatten();
+        let all = by.entry(subject).or_default();
+        all.extend(asks.map(|a| a.id.as_str()));
+    }
+    let directory = &set.catalog.directory;
+    let team = |owner: &String| match directory.find(owner)? {
+        Principal::Team(team) => Some(team.to_string()),
+        Principal::Person(person) => {
+            let team = directory.person(&person)?.team.as_ref()?;
+            Some(team.value.clone())
+        }
+    };
+    let mut all = Vec::new();
+    for finding in findings {
+        let by = by.get(&finding.subject);
+        if by.is_none() && finding.state.episode < 2 {
+            continue;
+        }
+        all.push(Seen {
+            control: finding.control.to_string(),
+            team: finding.owners.iter().find_map(team),
+            facts: finding.facts.clone(),
+            asks: by.into_iter().flatten().map(|&id| id.to_owned()).collect(),
+            opened: finding.state.episode,
+        });
+    }
+    all
 }
 
 fn aliases(set: &Set) -> Aliases {
@@ -98,6 +151,7 @@ async fn watched(tx: &mut Tx, control: &Control) -> Result<Watched, Error> {
         budget: control.exception_budget,
         teams: None,
         temporary: None,
+        findings: 0,
     })
 }
 

@@ -19,10 +19,9 @@ use crate::{
         lifecycle::{
             self, Act, Dismissal, Effect, Judged, Raised, Said, State, advance, same_family,
         },
-        pattern::{Cause, CauseCode},
         record::{Outcome, Signal, word},
     },
-    store::{Tx, audit, findings, meta, outbox, salts, signals},
+    store::{Tx, audit, meta, outbox, salts, signals},
 };
 
 /// Since when the register was looked at: the Monday of the last look's week.
@@ -33,9 +32,6 @@ const CALIBRATION: &str = "signals.calibration";
 
 /// How long somebody has for concluding a review.
 const DUE: Days = Days::new(30);
-
-/// A finding that opened so often was not mended, or was none.
-const AGAIN: u32 = 3;
 
 /// What a look came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,8 +142,6 @@ pub async fn look(cx: &Context, set: &Set) -> Result<Looked, Error> {
         let is_new = known.get(at).is_none();
         signal.raised = after;
         signal.pattern = (*pattern).clone();
-        let causes = &mut signal.pattern.likely_causes;
-        causes.extend(defect(&mut tx, &pattern.control).await?);
         signal.false_alarms_per_quarter = rate.or(signal.false_alarms_per_quarter);
         if what.is_told() && !is_new {
             // It is asked anew: what was concluded then is in its events.
@@ -216,19 +210,6 @@ fn brief(pattern: &Pattern) -> Brief {
         expected: pattern.expected.map_or(0.0, |e| e.mu),
         p: pattern.evidence.p.unwrap_or_default(),
     }
-}
-
-/// Findings that open again and again speak against the control itself.
-async fn defect(tx: &mut Tx, control: &str) -> Result<Option<Cause>, Error> {
-    let all = findings::of_control(tx, &ControlId::new(control)).await?;
-    let again = all.iter().filter(|f| f.state.episode >= AGAIN).count();
-    Ok((again >= 3 && again * 4 >= all.len()).then(|| Cause {
-        code: CauseCode::ControlDefect,
-        why: format!(
-            "{again} of its {} findings opened {AGAIN} times or more: it may fail what it should pass",
-            all.len()
-        ),
-    }))
 }
 
 /// A signal that nobody has seen yet.

@@ -90,6 +90,29 @@ pub struct Watched {
     /// How many of its active exceptions are called temporary, and how many may be.
     #[serde(default)]
     pub temporary: Option<Temporary>,
+    /// How many findings it ever had.
+    #[serde(default)]
+    pub findings: u32,
+}
+
+/// A finding that says something of a control beside the asks: exceptions keep it silent, or it opens again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// The control.
+    pub control: String,
+    /// The team that answers for the subject, where it is known.
+    #[serde(default)]
+    pub team: Option<String>,
+    /// What is known of the subject.
+    #[serde(default)]
+    pub facts: BTreeMap<String, String>,
+    /// The asks whose exceptions keep it silent today.
+    #[serde(default)]
+    pub asks: Vec<String>,
+    /// How often it opened.
+    #[serde(default)]
+    pub opened: u32,
 }
 
 /// The temporary ones among the active exceptions of a control.
@@ -122,6 +145,9 @@ pub struct History {
     pub asks: Vec<Ask>,
     /// Every control, those that nobody asked for included.
     pub controls: Vec<Watched>,
+    /// Findings that say something beside the asks.
+    #[serde(default)]
+    pub findings: Vec<Seen>,
     /// Teams and controls that were renamed.
     #[serde(default)]
     pub aliases: Aliases,

@@ -4,6 +4,7 @@
 use super::{
     cells::{Shares, arity, cells, count, distinct, units},
     emergence::days,
+    findings,
     gate::without_burst,
     index::{ALL, Index, Key, Row},
     options::Options,
@@ -90,7 +91,9 @@ fn judge(
     {
         return None;
     }
-    let teams = distinct(spread.iter().map(|r| r.team));
+    // Whoever is covered by what another team asked for holds an exception as well.
+    let beside = findings::beside(index, entry.id, &spread);
+    let teams = distinct(spread.iter().map(|r| r.team)) + count(beside.len());
     let scope = scope(index, control);
     let growth = growth.without(control);
     // A team that asks g times as often holds an exception with the chance that one of g asks would give.

@@ -122,6 +122,7 @@ fn without_asks(history: &History) -> History {
     History {
         asks: Vec::new(),
         controls: history.controls.clone(),
+        findings: Vec::new(),
         aliases: history.aliases.clone(),
         since: history.since,
         teams: history.teams,

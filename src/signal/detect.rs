@@ -8,6 +8,7 @@ use super::{
     budget::{self, Overspent},
     cells::Shares,
     emergence::{self, Expected, Found, Leftover, Test, days},
+    findings,
     index::{Index, Key, Row, number},
     learned::learned,
     look_alike::turned_away,
@@ -63,6 +64,11 @@ pub fn run(index: &Index<'_>, options: &Options, today: NaiveDate) -> Detected {
         };
         let watched = rules::watched(index, options, day).into_iter();
         patterns.extend(watched.filter(|p| !is_raised(p)));
+    }
+    for pattern in &mut patterns {
+        pattern.findings = findings::of(index, options, pattern);
+        let defect = findings::defect(index, &pattern.control, &pattern.findings);
+        pattern.likely_causes.extend(defect);
     }
     patterns.sort_by(|x, y| {
         let key = |p: &Pattern| (p.tier, p.control.clone(), p.kind, p.descriptor.clone());

@@ -9,7 +9,7 @@ use std::{
 use chrono::{Datelike, NaiveDate};
 
 use super::{
-    ask::{Ask, Decided, History, Watched},
+    ask::{Ask, Decided, History, Seen, Watched},
     options::Options,
     text::{Corpus, Direction, masked},
 };
@@ -266,6 +266,17 @@ impl<'h> Index<'h> {
     /// The ask a row stands for.
     pub(crate) fn ask(&self, row: &Row) -> Option<&'h Ask> {
         self.history.asks.get(row.ask)
+    }
+
+    /// What a control is called today.
+    pub(crate) fn control<'n>(&'n self, id: &'n str) -> &'n str {
+        current(id, &self.history.aliases.controls)
+    }
+
+    /// What the team that answers for a finding is called today.
+    pub(crate) fn team<'n>(&'n self, finding: &'n Seen) -> Option<&'n str> {
+        let name = finding.team.as_deref()?;
+        Some(current(name, &self.history.aliases.teams))
     }
 
     /// A descriptor in words.

@@ -8,6 +8,7 @@ pub mod calibrate;
 mod cells;
 pub mod detect;
 mod emergence;
+mod findings;
 pub mod gate;
 mod index;
 mod learned;
@@ -23,7 +24,7 @@ mod text;
 pub mod weekly;
 mod wording;
 
-pub use ask::{Aliases, Ask, Decided, History, Temporary, Watched};
+pub use ask::{Aliases, Ask, Decided, History, Seen, Temporary, Watched};
 pub use calibrate::{Calibration, calibrate};
 pub use detect::{detect, run};
 pub use index::Index;

@@ -98,6 +98,8 @@ pub struct Options {
 
     /// How long a signal that was raised is not raised again, in weeks.
     pub refractory_weeks: u32,
+    /// A finding that opened so often was not mended, or was none.
+    pub reopened: u32,
     /// Judged signals of a kind from which the share that was not useful means something.
     pub judged_least: u32,
     /// Share of signals that were not useful, at most.
@@ -157,6 +159,7 @@ impl Default for Options {
             similarity: 0.4,
             similarity_days: 30,
             refractory_weeks: 13,
+            reopened: 3,
             judged_least: 10,
             not_useful_share: 0.1,
             q_strict: 0.02,

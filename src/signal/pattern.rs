@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::{gate::Gate, stats::Interval};
+use super::{gate::Gate, stats::Interval, wording::of};
 
 /// A descriptor: attributes and the values that all members share. Empty when they share nothing but the control.
 pub type Descriptor = BTreeMap<String, String>;
@@ -79,6 +79,37 @@ pub struct Observed {
     pub unknown: u32,
     /// Renewals of earlier exceptions: a series of their own.
     pub renewals: u32,
+}
+
+/// What findings say beside the asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Findings {
+    /// Findings that the exceptions of its members keep silent today.
+    pub silent: u32,
+    /// The teams that answer for those.
+    pub teams: u32,
+    /// Teams among them that never asked.
+    pub unasked: u32,
+    /// Findings of such subjects that opened again and again.
+    pub reopened: u32,
+}
+
+impl Findings {
+    /// Whom the exceptions keep silent, in a sentence; nothing when that is nobody.
+    pub fn sentence(&self) -> Option<String> {
+        let beside = match self.unasked {
+            0 => String::new(),
+            1 => "; one of those teams never asked".to_owned(),
+            n => format!("; {n} of those teams never asked"),
+        };
+        (self.silent > 0).then(|| {
+            format!(
+                "Their exceptions keep {} of {} silent{beside}.",
+                of(self.silent, "finding", "findings"),
+                of(self.teams, "team", "teams"),
+            )
+        })
+    }
 }
 
 /// What was expected of the window.
@@ -216,6 +247,9 @@ pub struct Pattern {
     pub last_seen: Option<NaiveDate>,
     /// What was seen.
     pub observed: Observed,
+    /// What findings say beside the asks.
+    #[serde(default)]
+    pub findings: Findings,
     /// What was expected.
     pub expected: Option<Expectation>,
     /// How strong the evidence is.

@@ -8,7 +8,7 @@ use super::{
     cells::{count, distinct},
     index::{ALL, Index, Key, NONE, Row, number},
     options::Options,
-    pattern::{Evidence, Kind, Pattern, Tier},
+    pattern::{Evidence, Findings, Kind, Pattern, Tier},
     wording,
 };
 
@@ -178,6 +178,7 @@ pub(crate) fn plain(
         last_seen: members.last().map(|r| super::index::date(r.day)),
         likely_causes: account::causes(index, key, &observed, &reason_mix),
         observed,
+        findings: Findings::default(),
         expected: None,
         evidence: Evidence::default(),
         robustness: None,

@@ -6,8 +6,8 @@ use chrono::{NaiveDate, TimeDelta};
 use proptest::prelude::*;
 
 use super::{
-    Ask, Decided, Detected, History, Index, Kind, Options, Tier, Watched, backtest, calibrate,
-    detect,
+    Ask, Decided, Detected, History, Index, Kind, Options, Pattern, Seen, Tier, Watched, backtest,
+    calibrate, detect,
     gate::GateName,
     lifecycle::{
         Act, Closing, Dismissal, Judged, Raised, Said, State, advance, effect, next, stepped,
@@ -95,11 +95,13 @@ fn quiet() -> History {
             budget: Some(0.3),
             teams: Some(60),
             temporary: None,
+            findings: 0,
         })
         .collect();
     History {
         asks,
         controls,
+        findings: Vec::new(),
         aliases: super::Aliases::default(),
         since: start(),
         teams: Some(60),
@@ -146,6 +148,12 @@ fn run(history: &History) -> Detected {
 fn signals(detected: &Detected) -> Vec<(&str, Kind)> {
     let signals = detected.patterns.iter().filter(|p| p.tier == Tier::Signal);
     signals.map(|p| (p.control.as_str(), p.kind)).collect()
+}
+
+fn emerged(detected: &Detected) -> &Pattern {
+    let all = detected.patterns.iter();
+    let is_one = |p: &&Pattern| (p.control.as_str(), p.kind) == (CONTROL, Kind::Emergence);
+    all.filter(is_one).next_back().unwrap()
 }
 
 fn because(detected: &Detected) -> Option<(Because, Route)> {
@@ -1115,4 +1123,112 @@ fn two_hundred_thousand_asks_are_read_in_time() {
     let _ = run(&history);
     // Seconds where the machine is slow and nothing is optimised; quadratic work would take hours.
     assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
+}
+
+/// A finding that the exception of an ask keeps silent.
+fn silent(ask: &str, team: usize, facts: &[(&str, &str)]) -> Seen {
+    Seen {
+        control: CONTROL.to_owned(),
+        team: Some(format!("team-{team:02}")),
+        facts: attributes(facts),
+        asks: vec![ask.to_owned()],
+        opened: 1,
+    }
+}
+
+#[test]
+fn findings_say_whom_the_exceptions_keep_silent() {
+    let mut history = with(need());
+    let asks = need();
+    let facts = [SHARED[0], SHARED[2]];
+    history.findings = asks
+        .iter()
+        .zip([0, 5, 10])
+        .map(|(ask, team)| silent(&ask.id, team, &facts))
+        .collect();
+    // Two teams that were taken along, one of them under its old name as well.
+    history.findings.push(silent(&asks[0].id, 57, &facts));
+    let mut old = silent(&asks[1].id, 57, &facts);
+    old.team = Some("the-old-name".to_owned());
+    history.findings.push(old);
+    history.findings.push(silent(&asks[1].id, 58, &facts));
+    history
+        .aliases
+        .teams
+        .insert("the-old-name".to_owned(), "team-57".to_owned());
+    // Silent for another reason.
+    history.findings.push(silent("some other ask", 59, &facts));
+    let detected = run(&history);
+    let found = &emerged(&detected).findings;
+    assert_eq!(
+        (found.silent, found.teams, found.unasked, found.reopened),
+        (6, 5, 2, 0)
+    );
+    assert_eq!(
+        found.sentence().unwrap(),
+        "Their exceptions keep 6 findings of 5 teams silent; 2 of those teams never asked."
+    );
+    assert_eq!(emerged(&run(&with(need()))).findings.sentence(), None);
+}
+
+#[test]
+fn findings_that_open_again_and_again_speak_against_the_control() {
+    let mut history = with(need());
+    history.controls[5].findings = 12;
+    let again = |team, opened, facts: &[(&str, &str)]| Seen {
+        asks: Vec::new(),
+        opened,
+        ..silent("", team, facts)
+    };
+    let facts = [SHARED[0], SHARED[2]];
+    // Twice is nothing yet, and other subjects are no argument.
+    history.findings = vec![
+        again(1, 3, &facts),
+        again(2, 4, &facts),
+        again(3, 2, &facts),
+        again(4, 9, &[("vendor", "globex")]),
+    ];
+    let defect = |history: &History| {
+        let detected = run(history);
+        let causes = emerged(&detected).likely_causes.iter();
+        causes
+            .filter(|c| c.code == CauseCode::ControlDefect)
+            .map(|c| c.why.clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(defect(&history).is_empty());
+    history.findings.push(again(5, 3, &facts));
+    assert_eq!(
+        defect(&history),
+        ["3 of its 12 findings opened again and again: it may fail what it should pass"]
+    );
+    history.controls[5].findings = 13;
+    assert!(defect(&history).is_empty());
+}
+
+#[test]
+fn whoever_is_covered_by_what_another_team_asked_for_holds_an_exception() {
+    let mut history = chronic(10, 60);
+    let spent =
+        |history: &History| signals(&run(history)).contains(&(CONTROL, Kind::ChronicBudget));
+    assert!(!spent(&history));
+    let ids: Vec<String> = history
+        .asks
+        .iter()
+        .filter(|a| a.control == CONTROL)
+        .map(|a| a.id.clone())
+        .collect();
+    // Teams that asked themselves are not counted twice.
+    for (team, id) in ids.iter().enumerate() {
+        history
+            .findings
+            .push(silent(id, team, &[("vendor", "acme")]));
+    }
+    assert!(!spent(&history));
+    for team in 50..54 {
+        history
+            .findings
+            .push(silent(&ids[6], team, &[("vendor", "acme")]));
+    }
+    assert!(spent(&history));
 }

@@ -57,6 +57,9 @@ pub(super) async fn show(
         "{} asks, {} of them independent, by {} teams in {} departments for {} subjects: {} approved, {} denied, {} pending.",
         seen.asks, seen.independent, seen.teams, seen.departments, seen.subjects, seen.approved, seen.denied, seen.pending
     ))?;
+    if let Some(silent) = signal.pattern.findings.sentence() {
+        out.line(silent)?;
+    }
     if let Some(expected) = &signal.pattern.expected {
         out.line(format!(
             "Expected were {:.1}; the whole register was {:.2} times as busy as before.",

@@ -53,7 +53,11 @@ fn told(ground: &Ground<'_>, signal: &Signal) -> Told {
         policy: id,
         control: control.clone(),
         control_version: known.map_or_else(|| "gone".to_owned(), |c| c.version.clone()),
-        sentence: pattern.sentence.clone(),
+        sentence: [Some(pattern.sentence.clone()), pattern.findings.sentence()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
         descriptor: words(&pattern.descriptor),
         runner_up: pattern.runner_up.as_ref().map(words),
         observed: observed(pattern),
