@@ -50,7 +50,7 @@ pub async fn adopt(cx: &Context, set: &Set) -> Result<u64, Error> {
 }
 
 /// Whether the change of a signal is in force.
-fn is_adopted(signal: &Signal, now: DateTime<Utc>) -> bool {
+pub(super) fn is_adopted(signal: &Signal, now: DateTime<Utc>) -> bool {
     match signal.raised.state {
         lifecycle::State::ChangeLinked { effective }
         | lifecycle::State::Monitoring { effective } => effective <= now.date_naive(),

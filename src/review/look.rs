@@ -1,10 +1,17 @@
 //! The weekly look at the register: patterns become signals, each opens one review of its policy, and whoever leads the
 //! policy is told once. Changes that came into force are measured, and signals that nobody needs any more are over.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use serde_json::json;
 
-use super::{Error, history::history, what_if::monday};
+use super::{
+    Error,
+    admitted::{admitted, later},
+    history::history,
+    what_if::monday,
+};
 use crate::{
     audit::leaf::{Fact, Leaf, SignalFact, blind},
     model::{
@@ -110,6 +117,11 @@ pub async fn look(cx: &Context, set: &Set) -> Result<Looked, Error> {
     let options = options(&known, today);
     let (history, options, detected) = seen(history, options, today).await?;
 
+    let mut price = BTreeMap::new();
+    for signal in &known {
+        let of = admitted(cx, set, signal).await?;
+        price.extend(of.map(|a| (signal.id.clone(), a)));
+    }
     let mut tx = cx.store.begin().await?;
     let mut known = signals::all(&mut tx).await?;
     let chance = calibration(&mut tx).await?;
@@ -171,7 +183,17 @@ pub async fn look(cx: &Context, set: &Set) -> Result<Looked, Error> {
         if let Some(after) = faded {
             signal.raised.clone_from(after);
         }
-        if faded.is_some() | settle(&mut signal, &index, &options, today) {
+        let mut moved = faded.is_some() | settle(&mut signal, &index, &options, today);
+        if let Some(new) = price.remove(&signal.id) {
+            signal.admitted = Some(new);
+            moved = true;
+        }
+        if let Some(admitted) = &mut signal.admitted {
+            let later = later(&mut tx, admitted).await?;
+            moved |= admitted.later != later;
+            admitted.later = later;
+        }
+        if moved {
             signals::update(&mut tx, &mut signal, now).await?;
             let act = word(signal.raised.state);
             note(&mut tx, &signal, (act, None), None, now).await?;
@@ -237,6 +259,7 @@ async fn opened(
         false_alarms_per_quarter: None,
         conclusion: None,
         effect: None,
+        admitted: None,
     })
 }
 

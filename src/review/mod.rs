@@ -1,6 +1,7 @@
 //! The review line: what repeats in the register becomes a signal that somebody answers for; a changed control is tried on
 //! the past before anybody adopts it. What decides is pure and stands in `signal`; here it meets the store and evidence.
 
+mod admitted;
 mod adopt;
 mod again;
 pub mod change;

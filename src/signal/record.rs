@@ -10,7 +10,7 @@ use super::{
 use crate::{
     choice,
     model::{
-        id::{ControlId, PersonId, SignalId},
+        id::{ControlId, PersonId, RunId, SignalId, SubjectId},
         policy::ProvisionRef,
     },
 };
@@ -44,6 +44,30 @@ pub struct Conclusion {
     pub draft: Option<ControlId>,
 }
 
+/// Whom a change admitted: what failed and was covered by nothing before it, and passes since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// The last run before the change, whose evidence was judged both ways.
+    pub run: RunId,
+    /// The instant of the first run after it.
+    pub since: DateTime<Utc>,
+    /// Who they are.
+    pub subjects: Vec<SubjectId>,
+    /// What was found about them since.
+    pub later: Vec<Later>,
+}
+
+/// A finding on a subject that a change admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Later {
+    /// The subject.
+    pub subject: SubjectId,
+    /// The control that it failed.
+    pub control: ControlId,
+    /// When that opened last.
+    pub at: DateTime<Utc>,
+}
+
 /// A signal and its review.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
@@ -71,6 +95,9 @@ pub struct Signal {
     pub conclusion: Option<Conclusion>,
     /// What the change did.
     pub effect: Option<Effect>,
+    /// Whom it admitted.
+    #[serde(default)]
+    pub admitted: Option<Admitted>,
 }
 
 impl Signal {

@@ -9,7 +9,7 @@ use super::{
     row::{Doc, Found, NAMES_SHOWN, Page, Place, after_prefix, int, runs_of, us},
 };
 use crate::model::{
-    id::{ControlId, RunId},
+    id::{ControlId, RunId, Sha},
     outcome::{Counts, Unknown},
     run::{Run, Used},
 };
@@ -142,6 +142,37 @@ pub async fn last_counted(tx: &mut Tx, control: &ControlId) -> Result<Option<Run
         "select * from run where control = $1 and counted order by instant desc, id desc limit 1";
     let raw: Option<Raw> =
         on!(tx, c => sqlx::query_as(sql).bind(control.as_str()).fetch_optional(c).await)?;
+    raw.map(Raw::read).transpose()
+}
+
+/// The last run of a control whose outcomes counted, under another definition than this one.
+pub async fn last_under_another(
+    tx: &mut Tx,
+    control: &ControlId,
+    definition: Sha,
+) -> Result<Option<Run>> {
+    let sql = "select * from run where control = $1 and counted and definition <> $2
+        order by instant desc, id desc limit 1";
+    let raw: Option<Raw> = on!(tx, c => sqlx::query_as(sql)
+        .bind(control.as_str())
+        .bind(definition.to_string())
+        .fetch_optional(c)
+        .await)?;
+    raw.map(Raw::read).transpose()
+}
+
+/// The first run of a control after an instant whose outcomes counted.
+pub async fn next_counted(
+    tx: &mut Tx,
+    control: &ControlId,
+    after: DateTime<Utc>,
+) -> Result<Option<Run>> {
+    let sql = "select * from run where control = $1 and counted and instant > $2 order by instant, id limit 1";
+    let raw: Option<Raw> = on!(tx, c => sqlx::query_as(sql)
+        .bind(control.as_str())
+        .bind(us(after))
+        .fetch_optional(c)
+        .await)?;
     raw.map(Raw::read).transpose()
 }
 

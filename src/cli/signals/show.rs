@@ -123,6 +123,23 @@ pub(super) async fn show(
                 .map_or_else(|| "too early to tell".to_owned(), |c| named_word(&json!(c)))
         ))?;
     }
+    if let Some(admitted) = &signal.admitted {
+        section("Whom the change admitted", out)?;
+        out.line(format!(
+            "  {} subjects that failed in {}, and {} findings on them since",
+            admitted.subjects.len(),
+            admitted.run,
+            admitted.later.len()
+        ))?;
+        for one in &admitted.later {
+            out.line(format!(
+                "  {}  {} failed {}",
+                one.at.format("%Y-%m-%d"),
+                one.subject,
+                one.control
+            ))?;
+        }
+    }
     section("What happened", out)?;
     for event in events {
         let why = event.reason.map_or_else(String::new, |r| format!(": {r}"));

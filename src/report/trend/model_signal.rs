@@ -241,6 +241,6 @@ pub struct Effect {
     pub ratio: Known<Ratio>,
     /// Subjects that the change admitted.
     pub newly_admitted: Known<u64>,
-    /// Incidents on those since.
-    pub incidents: Known<u64>,
+    /// What was found about those since.
+    pub found_since: Known<u64>,
 }

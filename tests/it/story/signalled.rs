@@ -48,6 +48,26 @@ examples:
   - { at: 2026-11-20T12:00:00Z, given: { id: v3, name: A, review_due: null }, expect: unknown }
 "#;
 
+/// Something else that may be wrong with a vendor.
+const SECOND: &str = r#"
+id: second-source
+title: Critical vendors can be replaced
+policy: third-party-ai#review
+severity: high
+owner: procurement
+schedule: "0 6 * * *"
+confirm: 1
+evidence: SELECT id, name FROM vendors.vendors
+max_age: 1d
+subject: vendors/vendor/{id}
+inventory: vendors.vendors
+fails_when: name = 'Vendor 2'
+examples:
+  - { at: 2026-11-20T12:00:00Z, given: { id: v1, name: Vendor 2 }, expect: fail }
+  - { at: 2026-11-20T12:00:00Z, given: { id: v2, name: Vendor 3 }, expect: pass }
+  - { at: 2026-11-20T12:00:00Z, given: { id: v3, name: null }, expect: unknown }
+"#;
+
 /// What one team says, each time something else.
 const WORDS: &[&str] = &[
     "The annex waits for a signature abroad.",
@@ -245,6 +265,12 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             said["signal"]["pattern"]["descriptor"]["data_class"], "critical",
             "{said:#}"
         );
+        let found = &said["signal"]["pattern"]["findings"];
+        assert_eq!(
+            (&found["silent"], &found["unasked"]),
+            (&json!(1), &json!(0)),
+            "{said:#}"
+        );
         let tried = json(
             &["what-if", "lapse", "--set", "grace=30d", "--since", "4w"],
             0,
@@ -411,6 +437,25 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
         assert_eq!(stands["stands"], "closed", "{stands:#}");
         assert_eq!(stands["record"]["closure"]["outcome"], "policy_changed");
 
+        // Whom the change let through is remembered, and what is found about them later is told beside it.
+        o.on.run(
+            &["signals", "look", "--as-of", "2031-06-09T09:00:00Z"],
+            None,
+        )
+        .ends(0);
+        o.on.write("controls/second-source.yaml", SECOND);
+        o.on.run(
+            &[
+                "check",
+                "--control",
+                "second-source",
+                "--as-of",
+                "2031-07-01T09:00:00Z",
+            ],
+            None,
+        )
+        .ends(1);
+
         // Half a year later nobody asks any more: the report shows what the change did.
         o.on.run(
             &["signals", "look", "--as-of", "2031-12-08T09:00:00Z"],
@@ -434,6 +479,28 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
         let effect = &trend["effects"][0];
         assert_eq!(effect["control"], "lapse", "{trend:#}");
         assert_eq!(effect["asks_after"], 1, "that of the day itself");
+        assert_eq!(
+            (
+                &effect["newly_admitted"]["value"],
+                &effect["found_since"]["value"]
+            ),
+            (&json!(2), &json!(1)),
+            "{effect:#}"
+        );
+        let price = &json(&["signals", "show", id], 0)["signal"]["admitted"];
+        assert_eq!(
+            (
+                &price["subjects"],
+                &price["later"][0]["subject"],
+                &price["later"][0]["control"]
+            ),
+            (
+                &json!(["vendors/vendor/V-10", "vendors/vendor/V-2"]),
+                &json!("vendors/vendor/V-2"),
+                &json!("second-source")
+            ),
+            "{price:#}"
+        );
         assert!(
             effect["ratio"]["value"]["value"].as_f64().unwrap() < 1.0,
             "{effect}"
@@ -506,7 +573,7 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
         o.on.run(&words, None).ends(0);
         assert!(fs::read_dir(&into).unwrap().count() > 5);
         let kept = o.on.list(&["report", "kept"]);
-        assert_eq!(kept.len(), 2, "the same content is kept once: {kept:?}");
+        assert_eq!(kept.len(), 3, "the same content is kept once: {kept:?}");
         o.on.run(&["check", "--as-of", "2031-12-08T09:10:00Z"], None);
         // The first check of another quarter owes those who lead policies the report of the one before, once.
         let told = o.on.list(&["notices", "list", "--recipient", "lee"]);

@@ -13,7 +13,7 @@ use crate::{
         gate::{self, Verdict},
         lifecycle::{Closing, State},
         pattern::{Because, Descriptor, Route},
-        record::Signal,
+        record::{Admitted, Signal},
         suggest,
     },
 };
@@ -240,6 +240,15 @@ pub(super) fn effect(ground: &Ground<'_>, signal: &Signal) -> Option<Effect> {
         let whole = n.round().max(0.0) as u64;
         whole
     };
+    let admitted = |count: fn(&Admitted) -> usize| {
+        let unknown =
+            "its control has not run as it is now, or the evidence before is no longer kept";
+        let known = signal
+            .admitted
+            .as_ref()
+            .map(|a| Known::Value(count(a) as u64));
+        known.unwrap_or_else(|| Known::unknown(unknown))
+    };
     let ratio = &seen.ratio;
     Some(Effect {
         change: said.because.clone(),
@@ -261,8 +270,8 @@ pub(super) fn effect(ground: &Ground<'_>, signal: &Signal) -> Option<Effect> {
             }),
             _ => Known::unknown("nobody had asked before"),
         },
-        newly_admitted: Known::unknown("it is not known which subjects the change admitted"),
-        incidents: Known::unknown("no incidents are read"),
+        newly_admitted: admitted(|a| a.subjects.len()),
+        found_since: admitted(|a| a.later.len()),
     })
 }
 

@@ -286,8 +286,8 @@ pub(crate) fn rich() -> Trend {
         policies: policies(),
         register: register(3),
         effects: vec![
-            Effect { change: "Ask for evaluation of fine-tuned models only above 1 % traffic".into(), policy: "model-release".into(), control: "evaluation-before-release".into(), on: day(2026, 2, 2), asks_before: 31, weeks_before: 26, asks_after: 11, weeks_after: 34, ratio: ratio(0.27, 0.12, 0.55), newly_admitted: known(9), incidents: known(0) },
-            Effect { change: "Allow-list two vendors for tokens without scope".into(), policy: "nhi-credentials".into(), control: "vendor-token-scoped".into(), on: day(2026, 7, 6), asks_before: 4, weeks_before: 26, asks_after: 2, weeks_after: 12, ratio: ratio(1.08, 0.1, 7.6), newly_admitted: known(3), incidents: Known::unknown("no link to incidents") },
+            Effect { change: "Ask for evaluation of fine-tuned models only above 1 % traffic".into(), policy: "model-release".into(), control: "evaluation-before-release".into(), on: day(2026, 2, 2), asks_before: 31, weeks_before: 26, asks_after: 11, weeks_after: 34, ratio: ratio(0.27, 0.12, 0.55), newly_admitted: known(9), found_since: known(0) },
+            Effect { change: "Allow-list two vendors for tokens without scope".into(), policy: "nhi-credentials".into(), control: "vendor-token-scoped".into(), on: day(2026, 7, 6), asks_before: 4, weeks_before: 26, asks_after: 2, weeks_after: 12, ratio: ratio(1.08, 0.1, 7.6), newly_admitted: known(3), found_since: Known::unknown("the evidence before the change is no longer kept") },
         ],
         regions: vec![
             place("EMEA", share(19, 34), (44, 30), share(33, 41), 128, share(21, 110)),

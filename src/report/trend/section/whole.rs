@@ -94,7 +94,7 @@ fn effects(effects: &[Effect]) -> Figure {
                 numbers("Asks after", "asks_after"),
                 numbers("After against before (95 % interval)", "ratio"),
                 numbers("Newly admitted", "newly_admitted"),
-                numbers("Incidents on those", "incidents"),
+                numbers("Findings on those since", "found_since"),
             ],
             rows: effects
                 .iter()
@@ -120,7 +120,7 @@ fn effects(effects: &[Effect]) -> Figure {
                             .unit("weeks"),
                         Cell::value(&format!("{at}/ratio"), &e.ratio),
                         Cell::value(&format!("{at}/newly_admitted"), &e.newly_admitted),
-                        Cell::value(&format!("{at}/incidents"), &e.incidents),
+                        Cell::value(&format!("{at}/found_since"), &e.found_since),
                     ]
                 })
                 .collect(),
