@@ -25,6 +25,9 @@ pub const FACETS: &[(&str, ColumnType)] = &[
     ("requested_days", ColumnType::Int),
     ("renewal_number", ColumnType::Int),
     ("active_of_team", ColumnType::Int),
+    ("team", ColumnType::Text),
+    ("department", ColumnType::Text),
+    ("region", ColumnType::Text),
     ("confidence", ColumnType::Float),
     ("urgency", ColumnType::Text),
 ];
@@ -53,6 +56,9 @@ pub const COUNTED: &[&str] = &[
     "requested_days",
     "renewal_number",
     "active_of_team",
+    "team",
+    "department",
+    "region",
     "confidence",
     "urgency",
 ];

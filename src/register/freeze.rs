@@ -17,7 +17,7 @@ use crate::{
         exception::{Attachment, Condition, ExceptedControl, ExceptedSubject, Pinned, Risk, Terms},
         id::{ControlId, PersonId, SubjectId, TeamId},
         outcome::{Evaluation, Observed, Row},
-        people::{Directory, Principal},
+        people::{Directory, Principal, Team},
         policy::{Policy, Severity},
         request::{self, Request},
         rules::{Check, ExceptionRules, OnViolation, ParamType},
@@ -29,7 +29,9 @@ use crate::{
 
 /// What the register knows of a request.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Known {
+pub(super) struct Known<'k> {
+    /// The team that it is for, when the directory has it.
+    pub(super) team: Option<&'k Team>,
     /// How many exceptions of its team are in force.
     pub(super) active_of_team: u64,
     /// How often it was renewed, with this.
@@ -97,7 +99,7 @@ pub(super) fn terms(
     (policy, rules): (&Policy, &ExceptionRules),
     directory: &Directory,
     seen: &Seen,
-    (known, now): (&Known, DateTime<Utc>),
+    (known, now): (&Known<'_>, DateTime<Utc>),
 ) -> Result<Terms, Error> {
     let missing = |field: &str| Error::refused("missing", format!("`{field}` is missing"));
     let person = |field: &str, name: &Option<String>| -> Result<PersonId, Error> {
@@ -299,7 +301,7 @@ fn literal(ty: ParamType, value: &Value) -> Option<Param> {
 
 /// Everything that is known of a request for triage: what the requester says, and what evidence and the machine know,
 /// which nobody can override.
-pub(super) fn facets(request: &Request, seen: &Seen, known: &Known, now: DateTime<Utc>) -> Row {
+pub(super) fn facets(request: &Request, seen: &Seen, known: &Known<'_>, now: DateTime<Utc>) -> Row {
     let asked: BTreeSet<&str> = request.subjects.iter().map(String::as_str).collect();
     let observed = seen.observed().map(|(_, _, o)| o);
     let observed = observed.filter(|o| asked.contains(o.subject.as_str()));
@@ -310,7 +312,7 @@ pub(super) fn facets(request: &Request, seen: &Seen, known: &Known, now: DateTim
 pub(super) fn facets_of<'o>(
     request: &Request,
     observed: impl Iterator<Item = &'o Observed>,
-    known: &Known,
+    known: &Known<'_>,
     now: DateTime<Utc>,
 ) -> Row {
     let mut row: Row = facet::FACETS
@@ -354,6 +356,12 @@ pub(super) fn facets_of<'o>(
         ("requested_days", json!(days)),
         ("renewal_number", json!(known.renewals)),
         ("active_of_team", json!(known.active_of_team)),
+        ("team", json!(known.team.map(|t| &t.id.value))),
+        (
+            "department",
+            json!(known.team.and_then(|t| t.department.as_ref())),
+        ),
+        ("region", json!(known.team.and_then(|t| t.region.as_ref()))),
         ("confidence", json!(confidence)),
     ] {
         row.insert(name.to_owned(), value);

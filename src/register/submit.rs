@@ -24,7 +24,7 @@ use crate::{
     },
     model::{
         exception::State,
-        id::{ControlId, ExceptionId, PersonId, SubjectId},
+        id::{ControlId, ExceptionId, PersonId, SubjectId, TeamId},
         outcome::Outcome,
         people::Principal,
         policy::Policy,
@@ -64,6 +64,7 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
     let mut lacks = lacking(set, (policy, rules), request, &seen, now);
     let team = request.beneficiary_team.as_deref().unwrap_or_default();
     let known = Known {
+        team: set.catalog.directory.team(&TeamId::new(team)),
         active_of_team: active_of(cx, team, now).await?,
         ..renewal(cx, rules, request, &mut lacks).await?
     };
@@ -173,7 +174,7 @@ async fn renewal(
     rules: &ExceptionRules,
     request: &Request,
     lacks: &mut Vec<Missing>,
-) -> Result<Known, Error> {
+) -> Result<Known<'static>, Error> {
     let Some(name) = &request.renewal_of else {
         return Ok(Known::default());
     };
@@ -213,7 +214,7 @@ async fn renewal(
     Ok(Known {
         renewals,
         original: terms.original_expires_at.or(Some(before.expires_at)),
-        active_of_team: 0,
+        ..Known::default()
     })
 }
 

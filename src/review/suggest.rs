@@ -220,17 +220,14 @@ async fn failing(
         .iter()
         .map(|(_, e)| e.observed.iter().map(|o| (&o.subject, o.outcome)).collect())
         .collect();
+    let uncovered = failed.iter().filter(|o| !by.contains_key(&o.subject));
     let mut tx = cx.store.read().await?;
+    let vetoes = veto(&mut tx, &run.control, uncovered.copied()).await?;
     let mut all = Vec::new();
     for one in failed {
         let at = |n: &BTreeMap<&SubjectId, Outcome>| n.get(&one.subject).copied();
         let passes = |o: Option<Outcome>| matches!(o, None | Some(Outcome::Pass));
         let exceptions = by.get(&one.subject).cloned().unwrap_or_default();
-        let veto = if exceptions.is_empty() {
-            veto(&mut tx, &run.control, &one.subject).await?
-        } else {
-            None
-        };
         let holds = |d: &BTreeMap<String, String>| {
             d.iter()
                 .all(|(fact, value)| one.facts.get(fact) == Some(value))
@@ -249,7 +246,7 @@ async fn failing(
                 Severity::High => Risk::High,
                 Severity::Critical => Risk::Critical,
             },
-            veto,
+            veto: vetoes.get(&one.subject).cloned(),
         });
     }
     Ok(all)

@@ -337,6 +337,7 @@ impl<'e> Moves<'e> {
         let mut admitted: BTreeMap<String, u64> = BTreeMap::new();
         let mut moved = Vec::new();
         let mut vetoes = Vec::new();
+        let other = veto(&mut tx, &run.control, self.admitted.iter().copied()).await?;
         for (becomes, all) in [
             ("cleared", &self.cleared),
             ("newly_admitted", &self.admitted),
@@ -344,12 +345,11 @@ impl<'e> Moves<'e> {
             ("unknown", &self.unknown),
         ] {
             for one in all {
-                let veto = if becomes == "newly_admitted" {
+                let mut veto = None;
+                if becomes == "newly_admitted" {
                     *admitted.entry(one.severity.to_string()).or_default() += 1;
-                    veto(&mut tx, &run.control, &one.subject).await?
-                } else {
-                    None
-                };
+                    veto = other.get(&one.subject).cloned();
+                }
                 vetoes.extend(veto.clone());
                 let by = self.covered.get(&one.subject).into_iter().flatten();
                 moved.push(Moved {
@@ -385,17 +385,19 @@ impl<'e> Moves<'e> {
     }
 }
 
-/// Another open finding on a subject that nothing covers: whoever admits it should know.
+/// Subjects with another open finding that nothing covers: whoever admits them should know.
 pub(super) async fn veto(
     tx: &mut Tx,
     control: &ControlId,
-    subject: &SubjectId,
-) -> Result<Option<String>, Error> {
-    let all = findings::of_subject(tx, subject).await?;
-    let other = all
-        .into_iter()
-        .find(|f| f.control != *control && f.state.status.is_open() && f.covered_by.is_none());
-    Ok(other.map(|f| format!("{subject} fails `{}`, too", f.control)))
+    observed: impl Iterator<Item = &Observed>,
+) -> Result<BTreeMap<SubjectId, String>, Error> {
+    let subjects: Vec<SubjectId> = observed.map(|o| o.subject.clone()).collect();
+    let other = findings::open_elsewhere(tx, control, &subjects).await?;
+    let say = |(subject, other): (SubjectId, ControlId)| {
+        let why = format!("{subject} fails `{other}`, too");
+        (subject, why)
+    };
+    Ok(other.into_iter().map(say).collect())
 }
 
 impl WhatIf {

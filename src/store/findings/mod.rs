@@ -110,6 +110,31 @@ pub async fn of_subject(tx: &mut Tx, subject: &SubjectId) -> Result<Vec<Finding>
     read_all(raw)
 }
 
+/// Which of some subjects fail another control than this one and are covered by nothing there, each with the first such
+/// control.
+pub async fn open_elsewhere(
+    tx: &mut Tx,
+    control: &ControlId,
+    subjects: &[SubjectId],
+) -> Result<BTreeMap<SubjectId, ControlId>> {
+    let mut found = BTreeMap::new();
+    for run in runs_of(subjects) {
+        let rows: Vec<(String, String)> = on!(tx, c => {
+            let mut q = QueryBuilder::new("select subject, min(control) from finding where subject in (");
+            let mut list = q.separated(", ");
+            for subject in run {
+                list.push_bind(subject.as_str());
+            }
+            q.push(") and status in ('open', 'clearing', 'flapping') and covered_by is null and control <> ");
+            q.push_bind(control.as_str()).push(" group by subject");
+            q.build_query_as().fetch_all(c).await
+        })?;
+        let ids = |(subject, control)| (SubjectId::from(subject), ControlId::from(control));
+        found.extend(rows.into_iter().map(ids));
+    }
+    Ok(found)
+}
+
 /// The finding of that key.
 pub async fn get(tx: &mut Tx, key: FindingKey) -> Result<Option<Finding>> {
     let sql = "select * from finding where key = $1";

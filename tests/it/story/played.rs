@@ -6,7 +6,15 @@ use serde_json::Value;
 
 use super::Installation;
 
-/// R003, R004, R006, R008, R009, R023: sixty days of a company that does not exist, through the ordinary
+/// Every model with what is known of it, and the exceptions on its secrets with their ends: that of the guide.
+const GOVERNED: &str = "
+    SELECT DISTINCT m.name AS model, m.purpose, m.risk_tier, m.data_sensitivity, e.id AS exception, e.expires_at AS ends
+    FROM mlflow.models m
+    LEFT JOIN mlflow.versions v ON v.name = m.name
+    LEFT JOIN tripline.findings f ON f.subject = concat('aws/secret/', v.secret)
+    LEFT JOIN tripline.exceptions e ON e.id = f.covered_by";
+
+/// R003, R004, R006, R008, R009, R012, R023: sixty days of a company that does not exist, through the ordinary
 /// connectors, with no network.
 #[test]
 fn the_demo_plays_sixty_days_and_leaves_an_installation_behind() {
@@ -53,6 +61,18 @@ fn the_demo_plays_sixty_days_and_leaves_an_installation_behind() {
     assert!((3..16).contains(&open.len()), "{}", open.len());
     let rows = json(&["query", "SELECT count(*) AS n FROM mlflow.models"]);
     assert_eq!(rows[0]["n"], 19);
+    let governed = json(&["query", GOVERNED]);
+    assert!(governed.len() >= 19, "{governed:?}");
+    let excepted: Vec<&Value> = governed
+        .iter()
+        .filter(|g| g["exception"].is_string())
+        .collect();
+    assert!(excepted.len() >= 5, "{governed:?}");
+    for one in excepted {
+        for known in ["purpose", "risk_tier", "data_sensitivity", "ends"] {
+            assert!(one[known].is_string(), "{known}: {one}");
+        }
+    }
     signals_of_the_year(&on, folder);
     on.run(&["--config", folder, "audit", "verify"], None)
         .ends(0);
@@ -142,7 +162,7 @@ fn signals_of_the_year(on: &Installation, folder: &str) {
     assert_eq!(trend["signals"].as_array().unwrap().len(), 2);
 }
 
-/// R002, R007, R020, R076, R077, R080, R171, R224: every example of every shipped control comes out as its author says,
+/// R002, R007, R012, R020, R076, R077, R080, R171, R224: every example of every shipped control comes out as its author says,
 /// lineage of training data among them.
 #[test]
 fn every_shipped_example_comes_out_as_it_says() {

@@ -208,6 +208,126 @@ expires_at: 2031-06-30T00:00:00Z
 closure_plan: The papers are reviewed by the end of June
 ";
 
+/// Another product of the same bank, with its own words, limits and people who decide: in Ireland the board is asked.
+const AGENTS: &str = r#"
+id: agents
+version: 1
+effective: 2026-10-01
+title: Agents
+owner: ai-governance
+provisions:
+  naming: { title: Naming, text: An agent has a name that says what it does. }
+exceptions:
+  categories:
+    pilot: { title: A pilot without a name of its own, provisions: [naming] }
+  limits: { max_duration: 10d, max_renewals: 0 }
+  tiers: [{ id: any }]
+  authority:
+    lead: { tiers: [any], max_duration: 10d }
+    board: { tiers: [any] }
+  steps:
+    - { id: lead, approve: lead, sla: 1d }
+    - { id: board, approve: board, sla: 3d }
+  no_match: board
+  routes:
+    - { id: here, when: "region <> 'Ireland'", steps: [lead] }
+    - { id: abroad, when: "region = 'Ireland'", steps: [board] }
+examples:
+  - { given: { region: Portugal, team: cards, department: retail }, expect: { tier: any, routes: [here], steps: [lead] } }
+  - { given: { region: Ireland }, expect: { tier: any, routes: [abroad], steps: [board] } }
+  # Of a team nobody knows the strictest is asked as well.
+  - { given: {}, expect: { tier: any, routes: [here, abroad], steps: [lead, board] } }
+"#;
+
+const NAMED: &str = r#"
+id: named
+title: Agents have names
+policy: agents#naming
+severity: low
+owner: procurement
+schedule: "0 6 * * *"
+confirm: 1
+evidence: SELECT id, name FROM vendors.vendors
+max_age: 1d
+subject: agents/agent/{id}
+inventory: vendors.vendors
+fails_when: name LIKE 'Vendor%'
+examples:
+  - { at: 2026-11-20T12:00:00Z, given: { id: v1, name: Vendor 1 }, expect: fail }
+  - { at: 2026-11-20T12:00:00Z, given: { id: v2, name: Clerk }, expect: pass }
+  - { at: 2026-11-20T12:00:00Z, given: { id: v3, name: null }, expect: unknown }
+"#;
+
+/// R018: products and regions with their own categories, limits and deciders, in one register.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_product_and_region_has_its_own_limits_in_one_register() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.on.write("policies/agents.yaml", AGENTS);
+        o.on.write("controls/named.yaml", NAMED);
+        let settings = fs::read_to_string(o.on.path("tripline.yaml")).unwrap();
+        let settings = settings.replace(
+            "  - { id: scoring }\n",
+            "  - { id: scoring, region: Ireland, department: retail }\n  - { id: cards, region: Portugal, department: retail }\n",
+        );
+        o.on.write("tripline.yaml", &settings);
+        o.on.run(&["test"], None).ends(0);
+        let at = "2031-06-02T08:00:00Z";
+        o.on.run(&["check", "--control", "named", "--as-of", at], None)
+            .ends(1);
+        let agents = |more: &[(&'static str, &'static str)]| {
+            let mut all = vec![
+                ("policy", "agents#naming"),
+                ("controls", "[named]"),
+                ("category", "pilot"),
+                ("facets", ""),
+                ("scope", "{ subjects: [agents/agent/V-1] }"),
+                ("expires_at", "2031-06-10T00:00:00Z"),
+            ];
+            for (key, value) in more {
+                all.retain(|(k, _)| k != key);
+                all.push((key, value));
+            }
+            o.asks(at, &all)
+        };
+        // The words and the limits of one product are not those of the other.
+        let out = agents(&[("category", "late-review")]).ends(1);
+        assert!(out.contains("late-review"), "{out}");
+        let out = agents(&[("expires_at", "2031-06-20T00:00:00Z")]).ends(1);
+        assert!(out.contains("permits at most 10d"), "{out}");
+        o.asks(at, &[("expires_at", "2031-06-20T00:00:00Z")])
+            .ends(0);
+        // The region of a team decides who is asked.
+        let steps = |id: &str| -> Vec<String> {
+            let stands = o.stands(id, at);
+            let steps = stands["record"]["frozen"]["routed"]["steps"].as_array();
+            let steps = steps.unwrap_or_else(|| panic!("{stands:#}"));
+            steps
+                .iter()
+                .map(|s| s.as_str().unwrap().to_owned())
+                .collect()
+        };
+        agents(&[]).ends(0);
+        agents(&[
+            ("beneficiary_team", "cards"),
+            ("scope", "{ subjects: [agents/agent/V-2] }"),
+        ])
+        .ends(0);
+        assert_eq!(steps("EXC-2031-0003"), ["owner", "lead"]);
+        assert_eq!(steps("EXC-2031-0004"), ["board"]);
+        assert_eq!(steps("EXC-2031-0005"), ["lead"]);
+        refused(&o.approves("sam", at, "EXC-2031-0004"), "not_asked");
+        o.approves("tess", at, "EXC-2031-0004").ends(0);
+        o.approves("sam", at, "EXC-2031-0005").ends(0);
+        let held = o.on.list(&["exception", "list"]);
+        let policies: Vec<&str> = held.iter().map(|e| e["policy"].as_str().unwrap()).collect();
+        assert!(
+            policies.contains(&"agents#naming") && policies.contains(&"third-party-ai#review"),
+            "{held:?}"
+        );
+    }
+}
+
 /// R035, R047, R051, R054, R055, R094, R096, R097, R098, R101, R114, R135, R164, R165, R175, R178, R179: what
 /// nobody may do, each refused with its reason, and nothing is covered by it.
 #[tokio::test(flavor = "multi_thread")]
