@@ -54,8 +54,12 @@ impl Engine {
         known: &[SubjectId],
         now: DateTime<Utc>,
     ) -> Result<Evaluation, Error> {
-        let under = [Condition::of(control)];
-        only(self.under(control, &under, (evidence, known), now).await?)
+        let condition = [Condition::of(control)];
+        let asked = Asked {
+            known,
+            ..Asked::of(&condition)
+        };
+        only(self.asked(control, asked, evidence, now).await?)
     }
 
     /// Evaluates a control under several conditions in one pass over the same rows: what it says, and what it would say.
@@ -66,13 +70,15 @@ impl Engine {
     pub async fn conditions(
         &self,
         control: &Control,
-        conditions: &[Condition<'_>],
+        (conditions, told): (&[Condition<'_>], Told),
         evidence: &Evidence,
         now: DateTime<Utc>,
     ) -> Result<Vec<Evaluation>, Error> {
-        let all = self
-            .under(control, conditions, (evidence, &[]), now)
-            .await?;
+        let asked = Asked {
+            told,
+            ..Asked::of(conditions)
+        };
+        let all = self.asked(control, asked, evidence, now).await?;
         let spoiled = |e: &Evaluation| matches!(e.not_checked, Some((Unknown::TypeError, _)));
         if conditions.len() < 2 || !all.iter().any(spoiled) {
             return Ok(all);
@@ -80,24 +86,25 @@ impl Engine {
         // A value that one condition cannot compute is nothing to the others.
         let mut each = Vec::new();
         for condition in conditions {
-            let one = std::slice::from_ref(condition);
-            each.extend(self.under(control, one, (evidence, &[]), now).await?);
+            let one = Asked {
+                conditions: std::slice::from_ref(condition),
+                ..asked
+            };
+            each.extend(self.asked(control, one, evidence, now).await?);
         }
         Ok(each)
     }
 
-    async fn under(
+    async fn asked(
         &self,
         control: &Control,
-        conditions: &[Condition<'_>],
-        (evidence, known): (&Evidence, &[SubjectId]),
+        asked: Asked<'_>,
+        evidence: &Evidence,
         now: DateTime<Utc>,
     ) -> Result<Vec<Evaluation>, Error> {
         let objections: Vec<(&Used, Unknown)> = evidence.objections().collect();
         let Some((worst, _)) = objections.first() else {
-            return self
-                .whole(control, conditions, (evidence, known), now)
-                .await;
+            return self.whole(control, asked, evidence, now).await;
         };
         let reason = worst.objection.unwrap_or(Unknown::Incomplete);
         let sentence = why::sentence(evidence, &objections, control.max_age);
@@ -107,11 +114,13 @@ impl Engine {
                 .all(|(used, reason)| is_partial(used, *reason));
         if !seen {
             let nothing = not_checked(reason, sentence);
-            return Ok(vec![nothing; conditions.len()]);
+            return Ok(vec![nothing; asked.conditions.len()]);
         }
-        let partial = self
-            .whole(control, conditions, (evidence, &[]), now)
-            .await?;
+        let asked = Asked {
+            known: &[],
+            ..asked
+        };
+        let partial = self.whole(control, asked, evidence, now).await?;
         let fails = |one| fails_only(one, reason, sentence.clone());
         Ok(partial.into_iter().map(fails).collect())
     }
@@ -119,19 +128,19 @@ impl Engine {
     async fn whole(
         &self,
         control: &Control,
-        conditions: &[Condition<'_>],
-        (evidence, known): (&Evidence, &[SubjectId]),
+        asked: Asked<'_>,
+        evidence: &Evidence,
         now: DateTime<Utc>,
     ) -> Result<Vec<Evaluation>, Error> {
         let state = match self.open(evidence, now).await {
             Ok(state) => state,
-            Err(trouble) => return settle(trouble, conditions.len()),
+            Err(trouble) => return settle(trouble, asked.conditions.len()),
         };
         let inventory = control
             .inventory
             .as_ref()
             .and_then(|name| Some((name, schema_of(evidence, name)?)));
-        evaluate(&state, control, conditions, (inventory, known)).await
+        evaluate(&state, control, asked, inventory).await
     }
 }
 
@@ -154,13 +163,41 @@ impl<'a> Condition<'a> {
     }
 }
 
+/// How much is told of a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Its outcome.
+    Outcomes,
+    /// Its outcome, with the rows behind it and what they say of it.
+    Rows,
+}
+
+/// What is asked of a population.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    conditions: &'a [Condition<'a>],
+    /// Subjects that are told of in any case.
+    known: &'a [SubjectId],
+    told: Told,
+}
+
+impl<'a> Asked<'a> {
+    const fn of(conditions: &'a [Condition<'a>]) -> Self {
+        Self {
+            conditions,
+            known: &[],
+            told: Told::Rows,
+        }
+    }
+}
+
 /// Where all subjects are, and the columns that are there.
 type Inventory<'a> = Option<(&'a DatasetName, &'a Schema)>;
 
 /// Evaluates a control as it is over the tables of a session.
 pub(super) async fn alone(state: &SessionState, control: &Control) -> Result<Evaluation, Error> {
     let condition = [Condition::of(control)];
-    only(evaluate(state, control, &condition, (None, &[])).await?)
+    only(evaluate(state, control, Asked::of(&condition), None).await?)
 }
 
 fn only(mut evaluations: Vec<Evaluation>) -> Result<Evaluation, Error> {
@@ -175,27 +212,27 @@ fn only(mut evaluations: Vec<Evaluation>) -> Result<Evaluation, Error> {
 async fn evaluate(
     state: &SessionState,
     control: &Control,
-    conditions: &[Condition<'_>],
-    (inventory, known): (Inventory<'_>, &[SubjectId]),
+    asked: Asked<'_>,
+    inventory: Inventory<'_>,
 ) -> Result<Vec<Evaluation>, Error> {
-    let asked = conditions.len();
-    match attempt(state, control, conditions, (inventory, known)).await {
+    let conditions = asked.conditions.len();
+    match attempt(state, control, asked, inventory).await {
         Ok(evaluations) => Ok(evaluations),
         Err(Trouble::Memory(_)) => {
             let frugal = session::frugal(state);
-            match attempt(&frugal, control, conditions, (inventory, known)).await {
+            match attempt(&frugal, control, asked, inventory).await {
                 Ok(evaluations) => Ok(evaluations),
-                Err(trouble) => settle(trouble, asked),
+                Err(trouble) => settle(trouble, conditions),
             }
         }
-        Err(trouble) => settle(trouble, asked),
+        Err(trouble) => settle(trouble, conditions),
     }
 }
 
 /// What is wrong with the evidence is an evaluation, under whatever condition; all else is an error.
-fn settle(trouble: Trouble, asked: usize) -> Result<Vec<Evaluation>, Error> {
+fn settle(trouble: Trouble, conditions: usize) -> Result<Vec<Evaluation>, Error> {
     match trouble {
-        Trouble::Unknown(reason, sentence) => Ok(vec![not_checked(reason, sentence); asked]),
+        Trouble::Unknown(reason, sentence) => Ok(vec![not_checked(reason, sentence); conditions]),
         Trouble::Memory(what) => Err(Error::Limit(what)),
         Trouble::Error(error) => Err(error),
     }
@@ -204,9 +241,14 @@ fn settle(trouble: Trouble, asked: usize) -> Result<Vec<Evaluation>, Error> {
 async fn attempt(
     state: &SessionState,
     control: &Control,
-    conditions: &[Condition<'_>],
-    (inventory, known): (Inventory<'_>, &[SubjectId]),
+    asked: Asked<'_>,
+    inventory: Inventory<'_>,
 ) -> Result<Vec<Evaluation>, Trouble> {
+    let Asked {
+        conditions,
+        known,
+        told,
+    } = asked;
     let judged = judged(state, control, conditions).await?;
     let tallies = engine::collect(state, &judged.counts()?).await?;
     let counts: Vec<Counts> = (0..conditions.len())
@@ -228,7 +270,7 @@ async fn attempt(
         .collect();
     let passes = |c: &Counts| c.fail + c.unknown == 0;
     if !counts.iter().all(passes) || !known.is_empty() {
-        let mut rows = engine::stream(state, &judged.rows(&known)?).await?;
+        let mut rows = engine::stream(state, &judged.rows(&known, told)?).await?;
         while let Some(batch) = rows.try_next().await? {
             for one in &mut gather {
                 one.take(&batch)?;

@@ -155,7 +155,7 @@ impl Group {
 
     fn add(&mut self, control: &Control, columns: &Columns<'_>, at: usize) {
         self.count += 1;
-        if self.rows.len() < MAX_ROWS {
+        if self.rows.len() < MAX_ROWS && !columns.named.is_empty() {
             self.rows.push(columns.row(at));
         }
         self.severity = self.severity.max(match &control.severity {

@@ -21,6 +21,7 @@ use datafusion::{
 };
 
 use super::{
+    control::Told,
     types::Class,
     unique::{self, Proof},
 };
@@ -154,8 +155,9 @@ impl Judged {
     }
 
     /// The rows that do not pass under every condition or are of subjects known before, sorted by subject and all columns,
-    /// so that equal evidence gives equal rows whatever order it is read in. Rows without a subject come last.
-    pub(super) fn rows(&self, known: &[SubjectId]) -> Result<LogicalPlan> {
+    /// so that equal evidence gives equal rows whatever order it is read in. Rows without a subject come last. Where only
+    /// outcomes are told, no column of the evidence comes along.
+    pub(super) fn rows(&self, known: &[SubjectId], told: Told) -> Result<LogicalPlan> {
         let every = || 0..self.conditions;
         let mut keep = every()
             .map(|n| fails(n).is_not_false())
@@ -180,10 +182,14 @@ impl Judged {
                 .otherwise(lit(PASS))?;
             all.push(bad.alias(rank(n)));
         }
-        all.extend(self.columns.iter().map(ident));
-        let order: Vec<SortExpr> = [SUBJECT.to_owned()]
+        let columns = match told {
+            Told::Rows => self.columns.as_slice(),
+            Told::Outcomes => &[],
+        };
+        all.extend(columns.iter().map(ident));
+        let order: Vec<SortExpr> = [SUBJECT]
             .into_iter()
-            .chain(self.columns.iter().cloned())
+            .chain(columns.iter().map(String::as_str))
             .map(|c| ident(c).sort(true, false))
             .collect();
         LogicalPlanBuilder::from(plan)

@@ -27,7 +27,7 @@ mod why;
 pub use check::{
     Checked, OutputColumn, Parts, check, check_view, datasets_of_view, promised, view_schema,
 };
-pub use control::Condition;
+pub use control::{Condition, Told};
 pub use engine::{Engine, Error, Result, inputs};
 pub use example::{ExampleError, Offer, example};
 pub use limit::{check_limit, limit};

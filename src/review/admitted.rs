@@ -10,6 +10,7 @@ use super::{
     again::{judged, reopened, subjects},
 };
 use crate::{
+    evaluate::Told,
     model::{
         control::Control,
         finding::Finding,
@@ -50,7 +51,7 @@ pub(super) async fn admitted(
     let covered = coverage::of_control(&mut tx, &id, before.instant).await?;
     drop(tx);
     let ways = [&then, definition];
-    let said = judged(cx, control, &ways, &evidence, &before).await?;
+    let said = judged(cx, control, (&ways, Told::Outcomes), &evidence, &before).await?;
     let [was, is] = said.as_slice() else {
         return Ok(None);
     };

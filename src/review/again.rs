@@ -2,7 +2,7 @@
 
 use super::{Error, change::uses};
 use crate::{
-    evaluate::Condition,
+    evaluate::{Condition, Told},
     evidence::Evidence,
     model::{
         control::Control,
@@ -50,7 +50,7 @@ pub(super) async fn reopened(
 pub(super) async fn judged(
     cx: &Context,
     control: &Control,
-    ways: &[&Definition],
+    (ways, told): (&[&Definition], Told),
     evidence: &Evidence,
     run: &Run,
 ) -> Result<Vec<Evaluation>, Error> {
@@ -77,7 +77,7 @@ pub(super) async fn judged(
                 params: &way.params,
             });
         }
-        let said = engine.conditions(&control, &conditions, evidence, run.instant);
+        let said = engine.conditions(&control, (&conditions, told), evidence, run.instant);
         return Ok(said.await.map_err(crate::run::Error::from)?);
     }
     let mut all = Vec::new();

@@ -12,6 +12,7 @@ use super::{
     what_if::veto,
 };
 use crate::{
+    evaluate::Told,
     evidence::Evidence,
     model::{
         control::{Control, Param},
@@ -105,7 +106,10 @@ pub async fn suggest(
     let covered = coverage::of_control(&mut tx, &control.id, run.instant).await?;
     drop(tx);
     let evidence = &evidence;
-    let Some(before) = judged(cx, control, &[&then], evidence, &run).await?.pop() else {
+    let Some(before) = judged(cx, control, (&[&then], Told::Rows), evidence, &run)
+        .await?
+        .pop()
+    else {
         return Ok(Vec::new());
     };
     let is = |o: &&Observed| o.outcome == Outcome::Fail;
@@ -162,7 +166,9 @@ async fn along(
     for values in values.chunks(AT_ONCE) {
         let changed: Vec<Definition> = values.iter().map(|v| with(then, name, v)).collect();
         let ways: Vec<&Definition> = [then].into_iter().chain(&changed).collect();
-        let mut said = judged(cx, control, &ways, evidence, run).await?.into_iter();
+        let mut said = judged(cx, control, (&ways, Told::Outcomes), evidence, run)
+            .await?
+            .into_iter();
         let failing = said.next().map_or(0, |before| before.counts.fail);
         let mut loosens = false;
         for (value, after) in values.iter().zip(said) {

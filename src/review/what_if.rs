@@ -12,6 +12,7 @@ use super::{
     change::Change,
 };
 use crate::{
+    evaluate::Told,
     model::{
         control::{Control, Param},
         definition::Definition,
@@ -198,7 +199,8 @@ async fn of_week(
     let near = near.filter(|_| in_full);
     let mut ways = vec![&then, &changed];
     ways.extend(&near);
-    let mut said = judged(cx, control, &ways, &evidence, &run).await?;
+    let told = if in_full { Told::Rows } else { Told::Outcomes };
+    let mut said = judged(cx, control, (&ways, told), &evidence, &run).await?;
     let tight = near.is_some().then(|| said.pop()).flatten();
     let (Some(after), Some(before)) = (said.pop(), said.pop()) else {
         return Err(Error::Refused(format!("nothing was said of {}", run.id)));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tripline::{
-    evaluate::{Condition, Engine, Limits},
+    evaluate::{Condition, Engine, Limits, Told},
     model::{
         id::SubjectId,
         outcome::{Counts, Evaluation, Observed, Outcome, Row, Unknown},
@@ -52,7 +52,7 @@ fn judge(case: &Case) -> Evaluation {
 }
 
 /// What several conditions say of the rows of a story, in one pass.
-fn judge_each(case: &Case, asked: &[&str]) -> Vec<Evaluation> {
+fn judge_each(case: &Case, asked: &[&str], told: Told) -> Vec<Evaluation> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -68,7 +68,7 @@ fn judge_each(case: &Case, asked: &[&str]) -> Vec<Evaluation> {
         let evidence = case::evidence(case, &archive).await;
         let engine = Engine::new(archive.clone(), &Limits::default()).unwrap();
         let control = case::control(case);
-        let all = engine.conditions(&control, &conditions, &evidence, case.now);
+        let all = engine.conditions(&control, (&conditions, told), &evidence, case.now);
         all.await.unwrap()
     })
 }
@@ -170,13 +170,16 @@ proptest! {
                 rows.dedup_by_key(|r| (r.0.clone(), r.1));
             }
             let story = story(&rows, key, subject, &[]);
-            for (condition, together) in asked.iter().zip(judge_each(&story, &asked)) {
+            let outcomes = judge_each(&story, &asked, Told::Outcomes);
+            let together = judge_each(&story, &asked, Told::Rows);
+            for ((condition, together), outcomes) in asked.iter().zip(together).zip(outcomes) {
                 let mut one = story.clone();
                 one.condition = (*condition).to_owned();
                 let alone = judge(&one);
                 prop_assert_eq!(told(&together), told(&alone), "{}", condition);
                 prop_assert_eq!(together.counts, alone.counts, "{}", condition);
                 prop_assert_eq!(together.digest, alone.digest, "{}", condition);
+                prop_assert_eq!((outcomes.counts, outcomes.digest), (alone.counts, alone.digest), "{}", condition);
             }
         }
     }
@@ -194,7 +197,11 @@ fn what_one_condition_cannot_compute_is_nothing_to_the_others() {
         .map(|(name, bad)| (Some(name.to_owned()), 0, bad))
         .to_vec();
     let story = story(&rows, &["name"], "a/b/{name}", &[]);
-    let all = judge_each(&story, &["bad", "CAST(name AS INT) = 1", "place = 0"]);
+    let all = judge_each(
+        &story,
+        &["bad", "CAST(name AS INT) = 1", "place = 0"],
+        Told::Outcomes,
+    );
     assert_eq!([all[0].counts.fail, all[0].counts.unknown], [1, 1]);
     let (why, _) = all[1].not_checked.as_ref().unwrap();
     assert_eq!(*why, Unknown::TypeError);
