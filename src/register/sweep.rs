@@ -12,15 +12,15 @@ use crate::{
     audit::leaf::Leaf,
     evaluate::limit,
     exception::{
-        coverage::{Case, Coverage, Register},
+        coverage::{Case, Clause, Coverage, Register},
         record::Record,
         state::Act,
     },
     model::{
-        control::Control,
+        control::{Control, Waivable},
         exception::{State, Suspension},
         finding::{Change, Effect, Finding, Observation, Reason, Status},
-        id::{ControlId, FindingKey},
+        id::{ControlId, ExceptionId, FindingKey},
         outcome::Unknown,
     },
     run::{Context, Set, Uncovered, lost, owed_by_sweep},
@@ -204,6 +204,18 @@ pub async fn settle(cx: &Context, set: &Set) -> Result<u64, Error> {
     Ok(count)
 }
 
+/// A control that was changed may pass what it failed: its next run says so, or tells that the exception was from the control
+/// as it was. Until then nothing is known that anybody should be told.
+fn awaits_judgement(control: &Control, finding: &Finding, coverage: &Coverage) -> bool {
+    let by_change = |id: &ExceptionId| {
+        let mut lost = coverage.lost.iter();
+        lost.any(|l| l.exception == *id && l.clause == Clause::Control)
+    };
+    control.exceptions != Waivable::Never
+        && finding.definition != control.definition
+        && finding.covered_by.as_ref().is_some_and(by_change)
+}
+
 async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error> {
     let filter = exceptions::Filter {
         states: vec![
@@ -239,6 +251,11 @@ async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error>
         let after = coverage.first().filter(|_| open).cloned();
         let before = finding.covered_by.clone();
         if before == after {
+            continue;
+        }
+        // What passes needs no cover. Should it fail before it is resolved, that run tells.
+        let passes = finding.state.status == Status::Clearing;
+        if after.is_none() && (passes || awaits_judgement(control, &finding, &coverage)) {
             continue;
         }
         let because = lost(before.as_ref(), open, &coverage);

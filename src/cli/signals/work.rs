@@ -19,7 +19,11 @@ use crate::{
         out::{Format, Out, column},
         runs::object,
     },
-    model::{id::ControlId, run::Run},
+    model::{
+        finding::{Finding, Status},
+        id::ControlId,
+        run::Run,
+    },
     review::{self, change::Change},
     signal::{Ask, calibrate},
     store::{findings, runs, signals},
@@ -86,14 +90,13 @@ pub(super) async fn shadow(
         return refuse(USAGE, format!("`{draft}` is no draft: it is in force"));
     }
     let mut tx = opened.store().read().await?;
-    let mut fails: BTreeMap<String, [bool; 2]> = BTreeMap::new();
+    // Whoever has no finding never failed.
+    let mut said: BTreeMap<String, [&str; 2]> = BTreeMap::new();
     for (at, id) in [control, draft].into_iter().enumerate() {
         for finding in findings::of_control(&mut tx, id).await? {
-            if finding.state.status.is_open() {
-                let both = fails.entry(finding.subject.to_string()).or_default();
-                if let Some(one) = both.get_mut(at) {
-                    *one = true;
-                }
+            let both = said.entry(finding.subject.to_string());
+            if let Some(one) = both.or_insert(["passes"; 2]).get_mut(at) {
+                *one = last_said(&finding);
             }
         }
     }
@@ -114,15 +117,11 @@ pub(super) async fn shadow(
         runs::last_counted(&mut tx, control).await?,
         runs::last_counted(&mut tx, draft).await?,
     );
-    let rows: Vec<_> = fails
+    let rows: Vec<_> = said
         .iter()
-        .filter(|(_, both)| both[0] != both[1])
-        .map(|(subject, both)| {
-            object(json!({
-                "subject": subject,
-                "in_force": if both[0] { "fails" } else { "passes" },
-                "draft": if both[1] { "fails" } else { "passes" },
-            }))
+        .filter(|(_, [in_force, draft])| in_force != draft)
+        .map(|(subject, [in_force, draft])| {
+            object(json!({ "subject": subject, "in_force": in_force, "draft": draft }))
         })
         .collect();
     let columns = [
@@ -140,6 +139,20 @@ pub(super) async fn shadow(
     }
     out.list(&columns, rows)?;
     Ok(ExitCode::from(CLEAN))
+}
+
+/// What the last run said of a subject, whether it was confirmed or not.
+fn last_said(finding: &Finding) -> &'static str {
+    let state = &finding.state;
+    if state.status == Status::Retired {
+        "is gone"
+    } else if state.unverified_since.is_some() {
+        "cannot be told"
+    } else if state.history.ends_with('F') {
+        "fails"
+    } else {
+        "passes"
+    }
 }
 
 /// How often chance alone would raise a signal here.

@@ -33,7 +33,7 @@ severity: high
 owner: procurement
 schedule: "0 6 * * *"
 confirm: 1
-clear: 1
+clear: 2
 params: { grace: 10d }
 evidence: SELECT id, name, tier, review_due FROM vendors.vendors
 max_age: 1d
@@ -371,6 +371,12 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             ],
             0,
         );
+        // What is not confirmed yet fails all the same.
+        let draft = fs::read_to_string(o.on.path("controls/lapse-draft.yaml")).unwrap();
+        o.on.write(
+            "controls/lapse-draft.yaml",
+            &draft.replace("confirm: 1", "confirm: 2"),
+        );
         o.on.run(
             &[
                 "check",
@@ -412,6 +418,21 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
         o.on.write(
             "controls/lapse.yaml",
             &CONTROL.replace("grace: 10d }", "grace: 30d }"),
+        );
+        // Before the changed control has run, and while it passes for the first time, nobody is told that cover is lost.
+        let cover = |words: &[&str], at: &str| {
+            let code =
+                o.on.run(&[&["check"], words, &["--as-of", at]].concat(), None)
+                    .code();
+            assert!([Some(0), Some(1)].contains(&code), "{code:?}");
+            let all = o.on.list(&["findings", "--control", "lapse", "--all"]);
+            let one = all.iter().find(|f| f["subject"] == "vendors/vendor/V-1");
+            one.unwrap_or_else(|| panic!("{all:?}"))["covered_by"].clone()
+        };
+        assert_eq!(cover(&[], "2031-06-02T10:04:00Z"), "EXC-2031-0001");
+        assert_eq!(
+            cover(&["--control", "lapse"], "2031-06-02T10:04:30Z"),
+            "EXC-2031-0001"
         );
         o.on.run(
             &[
