@@ -52,13 +52,13 @@ pub(super) async fn admitted(
     drop(tx);
     let ways = [&then, definition];
     let said = judged(cx, control, (&ways, Told::Outcomes), &evidence, &before).await?;
-    let [was, is] = said.as_slice() else {
+    let [before_it, after_it] = said.as_slice() else {
         return Ok(None);
     };
     let covered: BTreeSet<&SubjectId> = covered.iter().map(|(_, subject)| subject).collect();
-    let still: BTreeSet<&SubjectId> = subjects(is, |o| o != Outcome::Pass).collect();
+    let still: BTreeSet<&SubjectId> = subjects(after_it, |o| o != Outcome::Pass).collect();
     let passes = |s: &&SubjectId| !still.contains(s) && !covered.contains(s);
-    let failed = subjects(was, |o| o == Outcome::Fail);
+    let failed = subjects(before_it, |o| o == Outcome::Fail);
     Ok(Some(Admitted {
         run: before.id.clone(),
         since,

@@ -151,9 +151,8 @@ fn signals(detected: &Detected) -> Vec<(&str, Kind)> {
 }
 
 fn emerged(detected: &Detected) -> &Pattern {
-    let all = detected.patterns.iter();
     let is_one = |p: &&Pattern| (p.control.as_str(), p.kind) == (CONTROL, Kind::Emergence);
-    all.filter(is_one).next_back().unwrap()
+    detected.patterns.iter().find(is_one).unwrap()
 }
 
 fn because(detected: &Detected) -> Option<(Because, Route)> {
