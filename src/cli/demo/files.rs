@@ -22,6 +22,7 @@ pub(super) const FILES: &[(&str, &str)] = shipped![
     "controls/exceptions/overdue.yaml",
     "controls/exceptions/renewed.yaml",
     "controls/exceptions/suspended.yaml",
+    "controls/exceptions/too-long-for-its-risk.yaml",
     "controls/exceptions/unclosed.yaml",
     "controls/exceptions/unreviewed.yaml",
     "controls/models/card-missing.yaml",
