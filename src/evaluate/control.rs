@@ -155,7 +155,7 @@ pub struct Condition<'a> {
 
 impl<'a> Condition<'a> {
     /// The condition that a control has.
-    pub fn of(control: &'a Control) -> Self {
+    fn of(control: &'a Control) -> Self {
         Self {
             fails_when: &control.fails_when.text,
             params: &control.params,

@@ -212,6 +212,17 @@ impl Directory {
         self.teams.iter().find(|t| t.id.value == id.as_str())
     }
 
+    /// The team that a name leads to: itself, or that of the person.
+    pub fn team_of(&self, name: &str) -> Option<TeamId> {
+        match self.find(name)? {
+            Principal::Team(team) => Some(team),
+            Principal::Person(person) => {
+                let team = self.person(&person)?.team.as_ref()?;
+                Some(TeamId::new(&team.value))
+            }
+        }
+    }
+
     /// The people of a team, in the order of the file.
     pub fn members(&self, team: &TeamId) -> impl Iterator<Item = &Person> {
         self.people

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Error,
     adopt::is_adopted,
-    again::{judged, reopened, subjects},
+    again::{judged, known, reopened, subjects},
 };
 use crate::{
     evaluate::Told,
@@ -16,6 +16,7 @@ use crate::{
         finding::Finding,
         id::{ControlId, SubjectId},
         outcome::Outcome,
+        run::Run,
     },
     run::{Context, Set},
     signal::record::{Admitted, Later, Signal},
@@ -33,9 +34,7 @@ pub(super) async fn admitted(
     signal: &Signal,
 ) -> Result<Option<Admitted>, Error> {
     let id = ControlId::new(&signal.raised.control);
-    let control = set.catalog.control(&id);
-    let definition = set.catalog.definitions.get(&id);
-    let (Some(control), Some(definition)) = (control, definition) else {
+    let Ok((control, definition)) = known(set, &id) else {
         return Ok(None);
     };
     if signal.admitted.is_some() || !is_adopted(signal, cx.clock.now()) {
@@ -73,7 +72,7 @@ async fn change(
     tx: &mut Tx,
     control: &Control,
     since: DateTime<Utc>,
-) -> Result<Option<(crate::model::run::Run, DateTime<Utc>)>, Error> {
+) -> Result<Option<(Run, DateTime<Utc>)>, Error> {
     let last = runs::last_counted(tx, &control.id).await?;
     if last.is_none_or(|run| run.definition != control.definition) {
         return Ok(None);

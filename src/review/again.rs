@@ -70,13 +70,13 @@ pub(super) async fn judged(
     };
     let control = judge(first);
     if others.iter().all(|other| same_rows(first, other)) {
-        let mut conditions = Vec::with_capacity(ways.len());
-        for way in ways {
-            conditions.push(Condition {
+        let conditions: Vec<Condition<'_>> = ways
+            .iter()
+            .map(|way| Condition {
                 fails_when: &way.fails_when,
                 params: &way.params,
-            });
-        }
+            })
+            .collect();
         let said = engine.conditions(&control, (&conditions, told), evidence, run.instant);
         return Ok(said.await.map_err(crate::run::Error::from)?);
     }
@@ -103,7 +103,7 @@ fn same_rows(one: &Definition, other: &Definition) -> bool {
             .all(|(name, value)| one.params.get(name) == Some(value) || !used(name))
 }
 
-/// The subjects of which something was said.
+/// The subjects with an outcome that is asked for.
 pub(super) fn subjects(
     evaluation: &Evaluation,
     which: impl Fn(Outcome) -> bool,

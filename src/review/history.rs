@@ -14,7 +14,6 @@ use crate::{
         exception::State,
         finding::Finding,
         id::{ControlId, ExceptionId, SubjectId},
-        people::Principal,
     },
     run::{Context, Set},
     signal::{Aliases, Ask, Decided, History, Seen, Watched},
@@ -91,13 +90,7 @@ fn speaking(
         all.extend(asks.map(|a| a.id.as_str()));
     }
     let directory = &set.catalog.directory;
-    let team = |owner: &String| match directory.find(owner)? {
-        Principal::Team(team) => Some(team.to_string()),
-        Principal::Person(person) => {
-            let team = directory.person(&person)?.team.as_ref()?;
-            Some(team.value.clone())
-        }
-    };
+    let team = |owner: &String| directory.team_of(owner).map(|t| t.to_string());
     let mut all = Vec::new();
     for finding in findings {
         let by = by.get(&finding.subject);

@@ -117,10 +117,11 @@ pub async fn look(cx: &Context, set: &Set) -> Result<Looked, Error> {
     let options = options(&known, today);
     let (history, options, detected) = seen(history, options, today).await?;
 
-    let mut price = BTreeMap::new();
+    // Before anything is written: evidence is judged again.
+    let mut measured = BTreeMap::new();
     for signal in &known {
         let of = admitted(cx, set, signal).await?;
-        price.extend(of.map(|a| (signal.id.clone(), a)));
+        measured.extend(of.map(|a| (signal.id.clone(), a)));
     }
     let mut tx = cx.store.begin().await?;
     let mut known = signals::all(&mut tx).await?;
@@ -184,7 +185,7 @@ pub async fn look(cx: &Context, set: &Set) -> Result<Looked, Error> {
             signal.raised.clone_from(after);
         }
         let mut moved = faded.is_some() | settle(&mut signal, &index, &options, today);
-        if let Some(new) = price.remove(&signal.id) {
+        if let Some(new) = measured.remove(&signal.id) {
             signal.admitted = Some(new);
             moved = true;
         }

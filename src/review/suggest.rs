@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     Error,
-    again::{judged, known, reopened},
+    again::{judged, known, reopened, subjects},
     change::said,
     what_if::veto,
 };
@@ -173,7 +173,7 @@ async fn along(
         let mut loosens = false;
         for (value, after) in values.iter().zip(said) {
             loosens |= after.counts.fail < failing;
-            let fails = fails(&after);
+            let fails: BTreeSet<&SubjectId> = subjects(&after, |o| o == Outcome::Fail).collect();
             let done = covered.iter().all(|(_, s)| !fails.contains(s));
             tried.push((value.clone(), after));
             if done {
@@ -191,12 +191,6 @@ fn with(definition: &Definition, name: &str, value: &Param) -> Definition {
     let mut changed = definition.clone();
     changed.params.insert(name.to_owned(), value.clone());
     changed
-}
-
-fn fails(evaluation: &Evaluation) -> BTreeSet<&SubjectId> {
-    let is = |o: &&Observed| o.outcome == Outcome::Fail;
-    let all = evaluation.observed.iter().filter(is);
-    all.map(|o| &o.subject).collect()
 }
 
 /// What a signal describes, as SQL over the rows of a control; nothing when its facts do not know it.

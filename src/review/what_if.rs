@@ -195,17 +195,16 @@ async fn of_week(
     };
     let covered = coverage::of_control(&mut tx, &control.id, run.instant).await?;
     drop(tx);
-    let near = near(change, &then).and_then(|c| c.apply(&then).ok());
-    let near = near.filter(|_| in_full);
+    let near = in_full.then(|| near(change, &then)).flatten();
+    let tighter = near.and_then(|c| c.apply(&then).ok());
     let mut ways = vec![&then, &changed];
-    ways.extend(&near);
+    ways.extend(&tighter);
     let told = if in_full { Told::Rows } else { Told::Outcomes };
-    let mut said = judged(cx, control, (&ways, told), &evidence, &run).await?;
-    let tight = near.is_some().then(|| said.pop()).flatten();
-    let (Some(after), Some(before)) = (said.pop(), said.pop()) else {
+    let said = judged(cx, control, (&ways, told), &evidence, &run).await?;
+    let [before, after, tight @ ..] = said.as_slice() else {
         return Err(Error::Refused(format!("nothing was said of {}", run.id)));
     };
-    let moves = Moves::of(&before, &after, &covered);
+    let moves = Moves::of(before, after, &covered);
     let count = |n: usize| n as u64;
     let one = Week {
         week,
@@ -222,10 +221,8 @@ async fn of_week(
     if !in_full {
         return Ok((one, None));
     }
-    let near_limit = tight.map(|tight| after_only(&tight, &after));
-    let latest = moves
-        .latest(cx, &run, (&before, &after), near_limit)
-        .await?;
+    let near_limit = tight.first().map(|tight| after_only(tight, after));
+    let latest = moves.latest(cx, &run, (before, after), near_limit).await?;
     Ok((one, Some(latest)))
 }
 

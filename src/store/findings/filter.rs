@@ -86,6 +86,9 @@ macro_rules! among {
     };
 }
 
+/// With an open episode, as the partial index says it.
+pub(super) const OPEN: &str = "status in ('open', 'clearing', 'flapping')";
+
 macro_rules! filter {
     ($query:ident, $filter:expr) => {{
         let filter: &Filter = $filter;
@@ -93,8 +96,7 @@ macro_rules! filter {
         among!($query, "severity", filter.severity);
         among!($query, "control", filter.controls);
         if filter.open {
-            // As the partial index says it.
-            $query.push(" and status in ('open', 'clearing', 'flapping')");
+            $query.push(" and ").push(OPEN);
         }
         if let Some(subject) = &filter.subject {
             $query.push(" and subject = ").push_bind(subject.as_str());

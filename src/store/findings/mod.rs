@@ -125,8 +125,8 @@ pub async fn open_elsewhere(
             for subject in run {
                 list.push_bind(subject.as_str());
             }
-            q.push(") and status in ('open', 'clearing', 'flapping') and covered_by is null and control <> ");
-            q.push_bind(control.as_str()).push(" group by subject");
+            q.push(") and ").push(filter::OPEN);
+            q.push(" and covered_by is null and control <> ").push_bind(control.as_str()).push(" group by subject");
             q.build_query_as().fetch_all(c).await
         })?;
         let ids = |(subject, control)| (SubjectId::from(subject), ControlId::from(control));
