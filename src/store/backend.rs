@@ -21,6 +21,9 @@ use super::{
 /// How long a writer waits for another process to finish writing an SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long to wait before a file is opened again that others are opening.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
 /// How long anything waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -158,7 +161,16 @@ impl Store {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_with(options)
         };
-        let write = pool(1, options.clone()).await?;
+        // Of several programs that turn on the write-ahead log of a new file at the same time, SQLite
+        // refuses all but one at once: its busy timeout does not hold for that step.
+        let mut patience = BUSY_TIMEOUT.as_millis() / BUSY_PAUSE.as_millis();
+        let write = loop {
+            match pool(1, options.clone()).await.map_err(Error::from) {
+                Err(error) if error.is_transient() && patience > 0 => patience -= 1,
+                opened => break opened?,
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+        };
         let read = pool(SQLITE_READERS, options.clone().pragma("query_only", "on")).await?;
         Ok(Self::Sqlite(Sqlites {
             write,

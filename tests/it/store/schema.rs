@@ -97,13 +97,16 @@ async fn a_store_migrates_once_and_is_then_ready() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn replicas_that_start_together_migrate_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut addresses = vec![format!("sqlite:{}", folder.path().join("t.db").display())];
+    // Which of them is first is chance, so a file is made many times.
+    let mut addresses: Vec<String> = (0..40)
+        .map(|n| format!("sqlite:{}", folder.path().join(format!("{n}.db")).display()))
+        .collect();
     addresses.extend(Database::open().await.map(|d| d.url));
     for address in addresses {
-        let starts = (0..4).map(|_| {
+        let starts = (0..8).map(|_| {
             let options = Options::from_address(&address).unwrap();
             tokio::spawn(async move {
                 Store::open(&options)
