@@ -252,7 +252,7 @@ async fn tried(cx: &Context, set: &Set, change: &Change, weeks: u32) -> Spent {
     assert!(
         all.weeks
             .iter()
-            .all(|w| w.missing.is_none() && w.population == SUBJECTS as u64)
+            .all(|w| w.judged.is_some_and(|j| j.population == SUBJECTS as u64))
     );
     assert!(all.latest.is_some());
     spent

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, process::ExitCode};
 
+use chrono::NaiveDate;
 use clap::Args as Arguments;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub struct Args {
     /// A control, or an exception (`EXC-2027-0001`).
     what: String,
     /// A parameter's new value (`rotate_within=120d`, may be given more than once).
-    #[arg(long = "set", value_name = "NAME=VALUE", id = "change")]
+    #[arg(long = "set", value_name = "NAME=VALUE", id = "change", help = SET)]
     set: Vec<String>,
     /// Another failure condition.
     #[arg(long, value_name = "SQL")]
@@ -41,12 +42,70 @@ pub struct Args {
     /// Only for rows of which this is true (`vendor = 'Acme'`).
     #[arg(long = "where", value_name = "SQL")]
     scope: Option<String>,
-    /// How far back, week by week.
-    #[arg(long, value_name = "TIME", default_value = "26w")]
-    since: Span,
-    /// Whom a suggested change should be for (`vendor=Acme`, may be given more than once).
+    /// How far back, week by week: a number of weeks (`26w`) or a day (`2026-06-01`).
+    #[arg(long, value_name = "SPAN|DATE", default_value = "26w")]
+    since: Since,
+    /// Whom the change is for (`vendor=Acme`, may be given more than once): `--where` in the words of the control's facts.
     #[arg(long, value_name = "FACT=VALUE")]
     fact: Vec<String>,
+}
+
+/// What `--set` is where a control is changed and not a setting.
+pub(super) const SET: &str = "A parameter of the control and its new value (`rotate_within=120d`, may be given more than once)";
+
+/// How far back to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Weeks(u32),
+    Day(NaiveDate),
+}
+
+impl Since {
+    /// The most weeks that are looked at: five years.
+    const MOST: u32 = 260;
+
+    /// How many weeks that is from a day on, that of the day included.
+    fn weeks(self, today: NaiveDate) -> Result<u32, String> {
+        let weeks = match self {
+            Self::Weeks(weeks) => weeks,
+            Self::Day(day) if day > today => {
+                return Err(format!("`--since {day}` is not past yet"));
+            }
+            Self::Day(day) => {
+                let weeks = (review::monday(today) - review::monday(day)).num_weeks() + 1;
+                u32::try_from(weeks).unwrap_or(u32::MAX)
+            }
+        };
+        if weeks > Self::MOST {
+            return Err(format!(
+                "`--since` reaches {weeks} weeks back, and at most {} are looked at",
+                Self::MOST
+            ));
+        }
+        Ok(weeks)
+    }
+}
+
+impl std::str::FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(day) = text.parse() {
+            return Ok(Self::Day(day));
+        }
+        let span: Span = text
+            .parse()
+            .map_err(|_| "write a number of weeks (`26w`) or a day (`2026-06-01`)".to_owned())?;
+        let week = Span::days(7).as_millis();
+        if span.as_millis() < week {
+            return Err(format!(
+                "{span} is less than a week, and the past is looked at week by week"
+            ));
+        }
+        Ok(Self::Weeks(
+            u32::try_from(span.as_millis().div_ceil(week)).unwrap_or(u32::MAX),
+        ))
+    }
 }
 
 /// Does what the arguments say. Without a change, changes are suggested.
@@ -54,30 +113,58 @@ pub struct Args {
 /// # Errors
 /// When the store or the evidence cannot be read.
 pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
-    if args.what.starts_with("EXC-") {
-        return exception(&args.what, opened, out).await;
+    let is_change = !args.set.is_empty() || args.fails_when.is_some();
+    let kind = args.what.get(..4).unwrap_or_default().to_ascii_uppercase();
+    if kind == "EXC-" {
+        if is_change || args.scope.is_some() || !args.fact.is_empty() {
+            return refuse(
+                USAGE,
+                "an exception is tried as it is: `--set`, `--fails-when`, `--where` and `--fact` change a control",
+            );
+        }
+        return exception(&args.what.to_ascii_uppercase(), opened, out).await;
+    }
+    if kind == "SIG-" {
+        return refuse(
+            USAGE,
+            format!(
+                "`tripline signals show {}` says which changes would help; `tripline what-if CONTROL` tries one",
+                args.what
+            ),
+        );
     }
     let control = ControlId::new(&args.what);
     let (set, facts) = match (pairs(&args.set), pairs(&args.fact)) {
-        (Ok(set), Ok(facts)) => (set, facts),
+        (Ok(set), Ok(facts)) => (set, facts.into_iter().collect()),
         (Err(said), _) | (_, Err(said)) => return refuse(USAGE, said),
     };
-    if set.is_empty() && args.fails_when.is_none() {
+    let described = match described(opened, &control, &facts) {
+        Ok(described) => described,
+        Err(said) => return refuse(USAGE, said),
+    };
+    if !is_change {
         if args.scope.is_some() {
             return refuse(
                 USAGE,
                 "`--where` says whom a change is for: name the change with `--set` or `--fails-when`",
             );
         }
-        return suggest(opened, &control, facts.into_iter().collect(), out).await;
+        return suggest(opened, &control, facts, out).await;
     }
+    let scopes: Vec<String> = args.scope.iter().cloned().chain(described).collect();
     let change = Change {
         set,
         fails_when: args.fails_when.clone(),
-        scope: args.scope.clone(),
+        scope: match scopes.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            all => Some(format!("({})", all.join(") AND ("))),
+        },
     };
-    let weeks = args.since.as_millis().div_ceil(Span::days(7).as_millis());
-    let weeks = u32::try_from(weeks.clamp(1, 260)).unwrap_or(260);
+    let weeks = match args.since.weeks(opened.now().date_naive()) {
+        Ok(weeks) => weeks,
+        Err(said) => return refuse(USAGE, said),
+    };
     let bar = if Out::stderr().is_terminal() {
         ProgressBar::new(u64::from(weeks))
     } else {
@@ -103,15 +190,46 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     }
 }
 
-/// `name=value` pairs, or what is wrong with one.
+/// Facts as a condition over the rows of the control, or which facts it has.
+fn described(
+    opened: &Opened,
+    control: &ControlId,
+    facts: &BTreeMap<String, String>,
+) -> Result<Option<String>, String> {
+    let Some(control) = opened
+        .set
+        .catalog
+        .control(control)
+        .filter(|_| !facts.is_empty())
+    else {
+        return Ok(None);
+    };
+    if let Some(unknown) = facts.keys().find(|fact| !control.facts.contains_key(*fact)) {
+        let known: Vec<&str> = control.facts.keys().map(String::as_str).collect();
+        let known = if known.is_empty() {
+            "it has none".to_owned()
+        } else {
+            format!("it has {}", known.join(", "))
+        };
+        return Err(format!("`{}` has no fact `{unknown}`; {known}", control.id));
+    }
+    Ok(review::scope(control, facts))
+}
+
+/// `name=value` pairs, or what is wrong with one. A name is given once.
 pub(super) fn pairs(all: &[String]) -> Result<Vec<(String, String)>, String> {
-    all.iter()
-        .map(|one| {
-            let pair = one.split_once('=').map(|(k, v)| (k.trim(), v.trim()));
-            let pair = pair.map(|(k, v)| (k.to_owned(), v.to_owned()));
-            pair.ok_or_else(|| format!("`{one}` is no `name=value`"))
-        })
-        .collect()
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for one in all {
+        let (name, value) = one
+            .split_once('=')
+            .ok_or_else(|| format!("`{one}` is no `name=value`"))?;
+        let (name, value) = (name.trim(), value.trim());
+        if pairs.iter().any(|(known, _)| known == name) {
+            return Err(format!("`{name}` is given more than once"));
+        }
+        pairs.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(pairs)
 }
 
 fn print(tried: &WhatIf, out: &mut Out) -> anyhow::Result<ExitCode> {
@@ -120,7 +238,7 @@ fn print(tried: &WhatIf, out: &mut Out) -> anyhow::Result<ExitCode> {
     } else {
         NOT_CHECKED
     };
-    if out.format() != Format::Table {
+    if out.format() == Format::Json {
         let mut whole = json!(tried);
         if let Value::Object(map) = &mut whole {
             map.insert("sentence".to_owned(), json!(tried.sentence()));
@@ -128,9 +246,6 @@ fn print(tried: &WhatIf, out: &mut Out) -> anyhow::Result<ExitCode> {
         out.json(&whole)?;
         return Ok(ExitCode::from(code));
     }
-    let heading = out.ink(Ink::Bold, &tried.sentence());
-    out.line(heading)?;
-    out.line("")?;
     let columns = [
         column("week", "WEEK OF"),
         column("population", "SUBJECTS"),
@@ -142,19 +257,17 @@ fn print(tried: &WhatIf, out: &mut Out) -> anyhow::Result<ExitCode> {
         column("unknown", "UNKNOWN"),
         column("missing", "NOT JUDGED BECAUSE"),
     ];
+    if out.format() != Format::Table {
+        out.list(&columns, tried.weeks.iter().map(|w| object(json!(w))))?;
+        return Ok(ExitCode::from(code));
+    }
+    let heading = out.ink(Ink::Bold, &tried.sentence());
+    out.line(heading)?;
+    out.line("")?;
     // Weeks before the first that could be judged say nothing.
     let first = tried.weeks.iter().position(|w| w.missing.is_none());
     let shown = first.and_then(|n| tried.weeks.get(n..)).unwrap_or_default();
-    let rows = shown.iter().map(|w| {
-        let mut row = object(json!(w));
-        if w.missing.is_some() {
-            for key in columns.iter().map(|c| c.key).skip(1).take(7) {
-                row.insert(key.to_owned(), Value::Null);
-            }
-        }
-        row
-    });
-    out.list(&columns, rows)?;
+    out.list(&columns, shown.iter().map(|w| object(json!(w))))?;
     let unjudged = tried.weeks.len() - shown.len();
     if unjudged > 0 {
         out.line(format!(
@@ -165,10 +278,14 @@ fn print(tried: &WhatIf, out: &mut Out) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(code));
     };
     out.line("")?;
-    out.line(format!(
-        "In the last of them, as of {}:",
-        latest.instant.format("%Y-%m-%d %H:%M UTC")
-    ))?;
+    if latest.moved.is_empty() {
+        out.line("It moves nobody in the last of them: no row is for whom it is, or none lies between the old limit and the new.")?;
+    } else {
+        out.line(format!(
+            "In the last of them, as of {}:",
+            latest.instant.format("%Y-%m-%d %H:%M UTC")
+        ))?;
+    }
     for (title, which) in [
         ("Newly admitted", "newly_admitted"),
         ("Cleared", "cleared"),
@@ -236,6 +353,7 @@ async fn suggest(
     let all = match review::suggest(&opened.cx, &opened.set, control, &descriptors).await {
         Ok(all) => all,
         Err(review::Error::Refused(said)) => return refuse(USAGE, said),
+        Err(review::Error::Untried(why)) => return refuse(NOT_CHECKED, why),
         Err(error) => return Err(error.into()),
     };
     if out.format() == Format::Table {
@@ -303,9 +421,12 @@ async fn exception(name: &str, opened: &Opened, out: &mut Out) -> anyhow::Result
         }
         Err(error) => return Err(error.into()),
     };
-    if out.format() != Format::Table {
+    // Of a subject that nobody could look at nothing is told, and nothing is told of an exception without subjects.
+    let is_told = !covers.is_empty() && covers.iter().all(|c| c.outcome != "unknown");
+    let code = ExitCode::from(if is_told { CLEAN } else { NOT_CHECKED });
+    if out.format() == Format::Json {
         out.json(&json!(covers))?;
-        return Ok(ExitCode::from(CLEAN));
+        return Ok(code);
     }
     let stands = record.state_at(opened.now());
     let verb = if stands == State::Active {
@@ -313,7 +434,9 @@ async fn exception(name: &str, opened: &Opened, out: &mut Out) -> anyhow::Result
     } else {
         "would cover"
     };
-    out.line(format!("{id} is {stands}. On evidence of now it {verb}:"))?;
+    if out.format() == Format::Table {
+        out.line(format!("{id} is {stands}. On evidence of now it {verb}:"))?;
+    }
     let columns = [
         column("control", "CONTROL"),
         column("subject", "SUBJECT"),
@@ -322,5 +445,5 @@ async fn exception(name: &str, opened: &Opened, out: &mut Out) -> anyhow::Result
         column("because", "BECAUSE"),
     ];
     out.list(&columns, covers.iter().map(|c| object(json!(c))))?;
-    Ok(ExitCode::from(CLEAN))
+    Ok(code)
 }

@@ -273,6 +273,19 @@ pub async fn covers(cx: &Context, set: &Set, id: &ExceptionId) -> Result<Vec<Cov
             because: d.would_cover.err(),
         })
         .collect();
+    // What it speaks of and nobody could look at is told as that, never left out.
+    for asked in &frozen.terms.subjects {
+        let is_told = |c: &Covers| c.control == asked.control && c.subject == asked.subject;
+        if !all.iter().any(is_told) {
+            all.push(Covers {
+                control: asked.control.clone(),
+                subject: asked.subject.clone(),
+                outcome: "unknown",
+                covered: false,
+                because: Some(seen.silence(&asked.control)),
+            });
+        }
+    }
     for (control, _, observed) in seen.observed() {
         let asked = frozen.terms.subject(&control.id, &observed.subject);
         if observed.outcome == Outcome::Fail && asked.is_none() {

@@ -75,6 +75,17 @@ impl Seen {
         Some(evaluation.observed.iter().any(|o| o.subject == *subject))
     }
 
+    /// Why a control says nothing of a subject.
+    pub(super) fn silence(&self, control: &ControlId) -> String {
+        let Some((_, run, evaluation)) = self.controls.get(control) else {
+            return format!("there is no control `{control}` any more");
+        };
+        match &evaluation.not_checked {
+            Some((_, why)) => format!("it cannot be told: {}", run.detail.as_ref().unwrap_or(why)),
+            None => "no inventory has it".to_owned(),
+        }
+    }
+
     /// What a control says of a subject now.
     pub(super) fn observed_of(
         &self,

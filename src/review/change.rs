@@ -112,12 +112,25 @@ impl Change {
         }
         match self.apply(definition) {
             Err(refused) => vec![refused.0],
+            Ok(_) if self.changes_nothing(definition) => {
+                vec!["nothing would change: the control is so already".to_owned()]
+            }
             Ok(changed) => problems(
                 "the changed condition",
                 &changed.fails_when,
                 &changed.params,
             ),
         }
+    }
+
+    /// Whether everything is as it would be.
+    fn changes_nothing(&self, definition: &Definition) -> bool {
+        let same = |(name, text): &(String, String)| {
+            let old = definition.params.get(name);
+            old.is_some_and(|old| parse(old, text).as_ref() == Ok(old))
+        };
+        let condition = self.fails_when.as_ref();
+        self.set.iter().all(same) && condition.is_none_or(|c| *c == definition.fails_when)
     }
 
     /// In a few words: `rotate_within 90d → 120d where vendor = 'acme'`.

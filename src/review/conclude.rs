@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use super::{
     Error,
-    look::{act_of, note},
+    look::{DUE, act_of, note},
 };
 use crate::{
     model::id::{ControlId, PersonId, SignalId},
@@ -71,6 +71,7 @@ pub async fn conclude(
             "say why: others will want to know (no_reason)".to_owned(),
         ));
     }
+    fits(set, &signal, &doing, today)?;
     let (act, name) = match &doing {
         Doing::Acknowledge => (Act::Acknowledge, "acknowledge"),
         Doing::Dismiss(reason) => (Act::Dismiss { reason: *reason }, "dismiss"),
@@ -90,20 +91,71 @@ pub async fn conclude(
         )));
     };
     signal.raised.state = after;
-    if let Doing::Conclude { outcome, draft, .. } = doing {
-        signal.conclusion = Some(Conclusion {
+    match doing {
+        Doing::Conclude {
             outcome,
-            by: by.clone(),
-            because: because.to_owned(),
-            at: now,
+            effective,
             draft,
-        });
+            ..
+        } => {
+            signal.conclusion = Some(Conclusion {
+                outcome,
+                by: by.clone(),
+                because: because.to_owned(),
+                at: now,
+                effective,
+                draft,
+            });
+        }
+        Doing::Reopen => {
+            // It is asked anew: what was concluded then is in its events.
+            signal.conclusion = None;
+            signal.effect = None;
+            signal.admitted = None;
+            signal.due = today + DUE;
+        }
+        Doing::Acknowledge | Doing::Dismiss(_) => {}
     }
     let said = Some(because).filter(|b| !b.is_empty());
     signals::update(&mut tx, &mut signal, now).await?;
     note(&mut tx, &signal, (name, Some(by)), said, now).await?;
     tx.commit().await?;
     Ok(signal)
+}
+
+/// Refuses days and drafts that cannot be meant.
+fn fits(set: &Set, signal: &Signal, doing: &Doing, today: NaiveDate) -> Result<(), Error> {
+    let Doing::Conclude {
+        effective,
+        until,
+        draft,
+        ..
+    } = doing
+    else {
+        return Ok(());
+    };
+    let control = &signal.raised.control;
+    if let Some(day) = until.filter(|day| *day <= today) {
+        return Err(Error::Refused(format!(
+            "`--until {day}` is past: name the day on which it is looked at again (day_past)"
+        )));
+    }
+    if let Some(day) = effective.filter(|day| *day < signal.raised.raised) {
+        return Err(Error::Refused(format!(
+            "`--effective {day}` is before {} was raised ({}): a change that was in force then did not answer it (day_before_signal)",
+            signal.id, signal.raised.raised
+        )));
+    }
+    let Some(draft) = draft else { return Ok(()) };
+    match set.catalog.control(draft) {
+        Some(known) if known.shadow => Ok(()),
+        Some(_) => Err(Error::Refused(format!(
+            "`{draft}` is no draft: it is in force (not_a_draft)"
+        ))),
+        None => Err(Error::Refused(format!(
+            "there is no draft `{draft}`: `tripline signals draft {control} --set NAME=VALUE --into FOLDER` writes one (no_draft)"
+        ))),
+    }
 }
 
 /// Whoever leads the policy decides about its signals; where nobody does, every policy lead.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{Error, again::reopened};
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
     store::{Tx, coverage, definitions, exceptions, findings, runs, signals},
 };
 
+/// No request for so long is the end of a register's memory.
+const SILENCE: TimeDelta = TimeDelta::weeks(26);
+
 /// Everything that is known of asks, from this register and an older one.
 ///
 /// # Errors
@@ -31,9 +34,12 @@ pub async fn history(cx: &Context, set: &Set) -> Result<History, Error> {
     for record in exceptions::list(&mut tx, &exceptions::Filter::default()).await? {
         asks.extend(of_record(set, &record, now));
     }
-    let since = signals::since(&mut tx).await?;
-    let first = asks.iter().map(|a| a.day).min();
-    let since = since.into_iter().chain(first).min();
+    let ours = signals::since(&mut tx).await?;
+    let since = beginning(
+        asks.iter().map(|a| a.day),
+        ours.unwrap_or_else(|| now.date_naive()),
+    );
+    asks.retain(|a| a.day >= since);
     let (mut controls, mut seen) = (Vec::new(), Vec::new());
     let drafts = |c: &&std::sync::Arc<Control>| !c.shadow;
     for control in set.catalog.controls.values().filter(drafts) {
@@ -66,9 +72,24 @@ pub async fn history(cx: &Context, set: &Set) -> Result<History, Error> {
         controls,
         findings: seen,
         aliases: aliases(set),
-        since: since.unwrap_or_else(|| now.date_naive()),
+        since,
         teams: u32::try_from(directory.teams.len()).ok().filter(|n| *n > 0),
     })
+}
+
+/// Since when it is known who asked: as far back from the first day here as asks follow each other. Those beyond a silence
+/// of half a year are strays, or a year that was mistyped, and say nothing of how much was asked for in between.
+pub fn beginning(asked: impl Iterator<Item = NaiveDate>, ours: NaiveDate) -> NaiveDate {
+    let mut days: Vec<NaiveDate> = asked.filter(|day| *day < ours).collect();
+    days.sort_unstable_by(|a, b| b.cmp(a));
+    let mut since = ours;
+    for day in days {
+        if since - day > SILENCE {
+            break;
+        }
+        since = day;
+    }
+    since
 }
 
 /// Findings that an exception keeps silent, or that opened more than once.
@@ -279,4 +300,35 @@ async fn teams_in_scope(cx: &Context, set: &Set, id: &ControlId) -> Result<Optio
     Ok(u32::try_from(counted.counts.population)
         .ok()
         .filter(|n| *n > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stray_or_mistyped_day_is_not_the_beginning() {
+        let day = |t: &str| t.parse::<NaiveDate>().unwrap();
+        let ours = day("2026-10-01");
+        let of = |days: &[&str]| beginning(days.iter().map(|t| day(t)), ours);
+        assert_eq!(of(&[]), ours);
+        assert_eq!(of(&["2027-01-01"]), ours, "an ask of ours is later");
+        assert_eq!(
+            of(&["2026-03-01", "2025-11-01", "2026-06-01"]),
+            day("2025-11-01")
+        );
+        let strays = [
+            "2005-03-02",
+            "2024-09-02",
+            "2026-03-01",
+            "2025-11-01",
+            "2026-06-01",
+        ];
+        assert_eq!(of(&strays), day("2025-11-01"));
+        assert_eq!(
+            of(&["2026-01-01"]),
+            ours,
+            "a register that ended long before ours began"
+        );
+    }
 }

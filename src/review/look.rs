@@ -38,7 +38,7 @@ const WEEK: &str = "signals.week";
 const CALIBRATION: &str = "signals.calibration";
 
 /// How long somebody has for concluding a review.
-const DUE: Days = Days::new(30);
+pub(super) const DUE: Days = Days::new(30);
 
 /// What a look came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,8 +146,7 @@ pub async fn look(cx: &Context, set: &Set) -> Result<Looked, Error> {
         let Some(after) = raised.get(at).cloned() else {
             continue;
         };
-        let chance = chance.as_ref().filter(|c| c.unknown.is_none());
-        let rate = chance.map(|c| c.false_alarms_per_quarter);
+        let rate = chance.as_ref().and_then(|c| c.of(pattern.kind));
         let mut signal = match known.get(at) {
             Some(signal) => signal.clone(),
             None => opened(&mut tx, set, (pattern, after.clone()), now).await?,
@@ -155,7 +154,8 @@ pub async fn look(cx: &Context, set: &Set) -> Result<Looked, Error> {
         let is_new = known.get(at).is_none();
         signal.raised = after;
         signal.pattern = (*pattern).clone();
-        signal.false_alarms_per_quarter = rate.or(signal.false_alarms_per_quarter);
+        signal.false_alarms_per_quarter = rate.map(|(rate, _)| rate);
+        signal.false_alarms_ci90 = rate.map(|(_, interval)| interval);
         if what.is_told() && !is_new {
             // It is asked anew: what was concluded then is in its events.
             signal.conclusion = None;
@@ -258,6 +258,7 @@ async fn opened(
         opened_at: now,
         due: now.date_naive() + DUE,
         false_alarms_per_quarter: None,
+        false_alarms_ci90: None,
         conclusion: None,
         effect: None,
         admitted: None,
@@ -345,12 +346,7 @@ async fn tell(tx: &mut Tx, set: &Set, signal: &Signal, now: DateTime<Utc>) -> Re
         // A control that is gone, or a policy that nobody leads.
         None => leads.map(|p| (p, "you lead policies")).collect(),
     };
-    let chance = signal.false_alarms_per_quarter.map_or_else(
-        || {
-            "How often chance alone raises one here was not simulated yet (`tripline signals calibrate`).".to_owned()
-        },
-        |rate| format!("Chance alone raises about {rate:.2} of these a quarter here."),
-    );
+    let chance = signal.chance();
     let clause = signal
         .provision
         .as_ref()

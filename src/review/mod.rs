@@ -15,9 +15,9 @@ mod what_if;
 pub use adopt::adopt;
 pub use conclude::{Doing, conclude};
 pub use draft::{Draft, draft};
-pub use history::history;
+pub use history::{beginning, history};
 pub use look::{Looked, calibration, judged, keep_calibration, look, options, weekly};
-pub use suggest::{Suggestions, scope, suggest};
+pub use suggest::{Suggestions, Untried, scope, suggest};
 pub use what_if::{Latest, Moved, Week, WhatIf, monday, what_if};
 
 use crate::{
@@ -37,6 +37,9 @@ pub enum Error {
     /// It cannot be done, and why.
     #[error("{0}")]
     Refused(String),
+    /// No value of a parameter could be tried, and why.
+    #[error(transparent)]
+    Untried(#[from] Untried),
 }
 
 /// What is due: once a week the register is looked at, and exceptions that an adopted change made needless end.

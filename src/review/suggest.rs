@@ -34,6 +34,24 @@ const AT_ONCE: usize = 6;
 /// Whom a change is for: facts with their values, and the same as SQL.
 type Scope = (BTreeMap<String, String>, String);
 
+/// Why no value of a parameter of a control could be tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Untried {
+    /// It has none that is a limit.
+    #[error(
+        "`{0}` has no parameter that is a length of time or a number: try a condition with `--fails-when`"
+    )]
+    NoLimit(ControlId),
+    /// It never could look.
+    #[error(
+        "no run of `{0}` could look yet, so there is no evidence to try a change on: `tripline check` runs it"
+    )]
+    NotRun(ControlId),
+    /// What it looked at last is gone.
+    #[error("the evidence of the last run of `{0}` cannot be judged again: {1}")]
+    Gone(ControlId, String),
+}
+
 /// What changing one parameter of a control would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Suggestions {
@@ -88,20 +106,24 @@ impl Suggestions {
 /// fact; one that names something that the control's `facts:` do not know is left out.
 ///
 /// # Errors
-/// There is no such control, or the store or the evidence cannot be read.
+/// There is no such control, nothing could be tried ([`Untried`]), or the store or the evidence cannot be read.
 pub async fn suggest(
     cx: &Context,
     set: &Set,
     control: &ControlId,
     descriptors: &[BTreeMap<String, String>],
 ) -> Result<Vec<Suggestions>, Error> {
-    let (control, _) = known(set, control)?;
+    let (control, now) = known(set, control)?;
+    if !now.params.values().any(is_limit) {
+        return Err(Untried::NoLimit(control.id.clone()).into());
+    }
     let mut tx = cx.store.read().await?;
     let Some(run) = runs::last_counted(&mut tx, &control.id).await? else {
-        return Ok(Vec::new());
+        return Err(Untried::NotRun(control.id.clone()).into());
     };
-    let Ok((then, evidence)) = reopened(&mut tx, set, &run).await? else {
-        return Ok(Vec::new());
+    let (then, evidence) = match reopened(&mut tx, set, &run).await? {
+        Ok(both) => both,
+        Err(why) => return Err(Untried::Gone(control.id.clone(), why).into()),
     };
     let covered = coverage::of_control(&mut tx, &control.id, run.instant).await?;
     drop(tx);
@@ -110,7 +132,7 @@ pub async fn suggest(
         .await?
         .pop()
     else {
-        return Ok(Vec::new());
+        return Err(Error::Refused(format!("nothing was said of {}", run.id)));
     };
     let is = |o: &&Observed| o.outcome == Outcome::Fail;
     let failed: Vec<&Observed> = before.observed.iter().filter(is).collect();
@@ -250,6 +272,11 @@ async fn failing(
         });
     }
     Ok(all)
+}
+
+/// Whether there are values to try for a parameter.
+fn is_limit(param: &Param) -> bool {
+    matches!(param, Param::Duration(_) | Param::Int(_) | Param::Float(_))
 }
 
 /// The values to try for a parameter: twenty-four steps up from what it is, or down.

@@ -35,7 +35,15 @@ pub struct Week {
     pub run: Option<RunId>,
     /// Why it could not be judged, when it could not.
     pub missing: Option<String>,
-    /// How many there were, failed then, and would have failed.
+    /// What came out; nothing of a week that could not be judged.
+    #[serde(flatten)]
+    pub judged: Option<Judged>,
+}
+
+/// How many subjects of a week were, and would have been, what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// How many there were.
     pub population: u64,
     /// Failed then.
     pub failing: u64,
@@ -152,13 +160,7 @@ fn missing(week: NaiveDate, run: Option<&Run>, why: String) -> Week {
         week,
         run: run.map(|r| r.id.clone()),
         missing: Some(why),
-        population: 0,
-        failing: 0,
-        would_fail: 0,
-        cleared: 0,
-        admitted: 0,
-        newly_failing: 0,
-        unknown: 0,
+        judged: None,
     }
 }
 
@@ -210,13 +212,15 @@ async fn of_week(
         week,
         run: Some(run.id.clone()),
         missing: None,
-        population: before.counts.population,
-        failing: before.counts.fail,
-        would_fail: after.counts.fail,
-        cleared: count(moves.cleared.len()),
-        admitted: count(moves.admitted.len()),
-        newly_failing: count(moves.newly_failing.len()),
-        unknown: count(moves.unknown.len()),
+        judged: Some(Judged {
+            population: before.counts.population,
+            failing: before.counts.fail,
+            would_fail: after.counts.fail,
+            cleared: count(moves.cleared.len()),
+            admitted: count(moves.admitted.len()),
+            newly_failing: count(moves.newly_failing.len()),
+            unknown: count(moves.unknown.len()),
+        }),
     };
     if !in_full {
         return Ok((one, None));

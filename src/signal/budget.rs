@@ -125,7 +125,9 @@ pub(crate) fn scope(index: &Index<'_>, control: usize) -> u32 {
         .unwrap_or_else(|| count(index.teams.len()))
 }
 
-/// How the volume of asks grew since the register's first year, in which budgets were declared.
+/// How the volume of asks grew since the register's first year, in which budgets were declared. That year begins where
+/// four quarters in a row saw asks: a register that is only being taken up, or a few old asks far from all others,
+/// say nothing of how much was asked for.
 struct Growth {
     first: Vec<u32>,
     last: Vec<u32>,
@@ -147,9 +149,20 @@ impl Growth {
             index.controls.iter().map(of).collect()
         };
         let length = days(quarters * 13);
+        let last = (today - length).max(index.since - 1);
+        let lively = |start: &i32| {
+            let mut of_year = (0..quarters).zip((0..).map(|n| start + n * quarter));
+            of_year.all(|(_, from)| {
+                let mut all = index.controls.iter();
+                all.any(|entry| !entry.between(from, (from + quarter).min(today)).is_empty())
+            })
+        };
+        let mut starts = (0..)
+            .map(|n| index.since - 1 + n * quarter)
+            .take_while(|start| *start < last);
         Self {
-            first: year(index.since - 1),
-            last: year((today - length).max(index.since - 1)),
+            first: year(starts.find(lively).unwrap_or(last)),
+            last: year(last),
         }
     }
 
@@ -158,7 +171,11 @@ impl Growth {
             let all: u32 = counts.iter().sum();
             f64::from(all - counts.get(control).copied().unwrap_or(0))
         };
-        ((others(&self.last) + 1.0) / (others(&self.first) + 1.0)).max(1.0)
+        let first = others(&self.first);
+        if first < LEAST_FIRST {
+            return 1.0;
+        }
+        ((others(&self.last) + 1.0) / (first + 1.0)).max(1.0)
     }
 }
 
@@ -191,6 +208,9 @@ pub(crate) fn contrast(
     let mut ranked = ranked.into_iter().map(|(_, key)| key);
     (ranked.next().unwrap_or(ALL), ranked.next())
 }
+
+/// Fewer asks in the first year, one in two weeks, say nothing of growth.
+const LEAST_FIRST: f64 = 26.0;
 
 /// A descriptor must be better than none by this much, in nats.
 const LEAST_CONTRAST: f64 = 2.0;

@@ -2,7 +2,7 @@
 //! nothing about that; it is simulated. In each round every control keeps its asks and its days, and the days are dealt
 //! out anew among its asks: nothing emerges but by chance.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use chrono::{NaiveDate, TimeDelta};
 use rand::{SeedableRng, seq::SliceRandom};
@@ -41,19 +41,33 @@ pub struct Calibration {
     pub unknown: Option<Uncalibrated>,
 }
 
+impl Calibration {
+    /// How many signals of a kind chance alone raises in a quarter, and where that lies with 90 % confidence. Only
+    /// emergences are a matter of chance: see [`Self::by_kind`].
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> Option<(f64, Interval)> {
+        let known = self.unknown.is_none() && kind == Kind::Emergence;
+        known.then_some((self.false_alarms_per_quarter, self.ci90))
+    }
+}
+
 /// Why nothing could be simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Uncalibrated {
     /// The register is younger than the least history.
     TooLittleHistory,
-    /// No rounds were asked for.
-    NoRounds,
 }
 
 /// Simulates the organisation's own size. The same seed gives the same numbers, on any machine.
 #[must_use]
-pub fn calibrate(history: &History, options: &Options, seed: u64, rounds: u32) -> Calibration {
+pub fn calibrate(
+    history: &History,
+    options: &Options,
+    seed: u64,
+    rounds: NonZeroU32,
+) -> Calibration {
+    let rounds = rounds.get();
     let index = Index::of(history, options);
     // One ask for each group of duplicates: dealt out, copies would be asks of their own.
     let asks: Vec<Ask> = index
@@ -80,10 +94,6 @@ pub fn calibrate(history: &History, options: &Options, seed: u64, rounds: u32) -
     };
     if first > last || needed == 0 {
         calibration.unknown = Some(Uncalibrated::TooLittleHistory);
-        return calibration;
-    }
-    if rounds == 0 {
-        calibration.unknown = Some(Uncalibrated::NoRounds);
         return calibration;
     }
     let mut told: BTreeMap<Kind, u64> = BTreeMap::new();

@@ -117,7 +117,11 @@ pub fn next(state: State, act: Act, today: NaiveDate) -> Option<State> {
     use State::{Acknowledged, ChangeLinked, Closed, Dismissed, Monitoring, Open, Snoozed};
     Some(match (state, act) {
         (Open, Act::Acknowledge) => Acknowledged,
-        (Open | Acknowledged, Act::LinkChange { effective }) => ChangeLinked { effective },
+        // A day that was given wrong is given again.
+        (
+            Open | Acknowledged | ChangeLinked { .. } | Monitoring { .. },
+            Act::LinkChange { effective },
+        ) => ChangeLinked { effective },
         (ChangeLinked { effective }, Act::Monitor) if effective <= today => {
             Monitoring { effective }
         }
@@ -131,7 +135,14 @@ pub fn next(state: State, act: Act, today: NaiveDate) -> Option<State> {
             Dismissed { reason, on: today }
         }
         (Open | Acknowledged, Act::Snooze { until }) if until > today => Snoozed { until },
-        (Snoozed { .. } | Dismissed { .. } | Closed { .. }, Act::Reopen) => Open,
+        (
+            ChangeLinked { .. }
+            | Monitoring { .. }
+            | Snoozed { .. }
+            | Dismissed { .. }
+            | Closed { .. },
+            Act::Reopen,
+        ) => Open,
         _ => return None,
     })
 }
@@ -301,7 +312,10 @@ pub fn effect(
     };
     let falls = ratio.interval.high.is_some_and(|high| high < 1.0);
     let quarters = after.1 / 13.0;
-    let closing = if quarters >= 1.0 && falls {
+    let closing = if before.1 <= 0.0 {
+        // Nothing was seen before the change: there is nothing to compare with.
+        None
+    } else if quarters >= 1.0 && falls {
         Some(Closing::Effective)
     } else {
         (quarters >= 2.0).then_some(Closing::NoEffect)

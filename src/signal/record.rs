@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     lifecycle::{Effect, Raised, State},
-    pattern::Pattern,
+    pattern::{Kind, Pattern},
+    stats::Interval,
 };
 use crate::{
     choice,
@@ -40,6 +41,9 @@ pub struct Conclusion {
     pub because: String,
     /// When.
     pub at: DateTime<Utc>,
+    /// From when on the change is in force.
+    #[serde(default)]
+    pub effective: Option<NaiveDate>,
     /// The draft that runs in shadow, while there is one.
     pub draft: Option<ControlId>,
 }
@@ -91,6 +95,9 @@ pub struct Signal {
     pub due: NaiveDate,
     /// How many signals a quarter a detector like this one raises here by chance.
     pub false_alarms_per_quarter: Option<f64>,
+    /// Where that number lies with 90 % confidence.
+    #[serde(default)]
+    pub false_alarms_ci90: Option<Interval>,
     /// What the review came to.
     pub conclusion: Option<Conclusion>,
     /// What the change did.
@@ -104,6 +111,27 @@ impl Signal {
     /// Whether somebody still has to conclude.
     pub const fn is_open(&self) -> bool {
         matches!(self.raised.state, State::Open | State::Acknowledged)
+    }
+
+    /// How much of it may be chance, in a sentence.
+    pub fn chance(&self) -> String {
+        match (self.raised.kind, self.false_alarms_per_quarter) {
+            (Kind::ChronicBudget, _) => self.pattern.evidence.posterior_over_budget.map_or_else(
+                || "How sure it is that the budget is exceeded was not written down.".to_owned(),
+                |p| format!("That more teams hold an exception than the budget allows is {:.0} % sure.", p * 100.0),
+            ),
+            (Kind::RenewalLoop, _) => "Renewals are counted: chance has no part in it.".to_owned(),
+            (Kind::Emergence | Kind::Watch, None) => {
+                "How often chance alone raises one here was not simulated yet: `tripline signals calibrate`.".to_owned()
+            }
+            (Kind::Emergence | Kind::Watch, Some(rate)) => {
+                let within = self.false_alarms_ci90.and_then(|i| Some((i.low, i.high?)));
+                let within = within.map_or_else(String::new, |(low, high)| {
+                    format!(" (with 90 % confidence {low:.2} to {high:.2})")
+                });
+                format!("Chance alone raises about {rate:.2} of these a quarter here{within}.")
+            }
+        }
     }
 
     /// Whether it is over for now.

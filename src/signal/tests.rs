@@ -1,6 +1,6 @@
 //! Stories of one organisation: what it asks for, and what the detector makes of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use chrono::{NaiveDate, TimeDelta};
 use proptest::prelude::*;
@@ -751,6 +751,22 @@ fn a_budget_grows_with_the_asks_of_the_whole_organisation() {
 }
 
 #[test]
+fn a_register_that_was_hardly_used_at_first_says_nothing_of_growth() {
+    let spent =
+        |history: &History| signals(&run(history)).contains(&(CONTROL, Kind::ChronicBudget));
+    let mut history = chronic(16, 60);
+    history.asks.retain(|a| a.day > week(78));
+    // One old ask far from all others, and then one in each quarter.
+    history.asks.push(ask(week(1), 3, "control-07", &[]));
+    assert!(spent(&history));
+    for quarter in 0..6 {
+        let at = week(4 + quarter * 13);
+        history.asks.push(ask(at, 4, "control-08", &[]));
+    }
+    assert!(spent(&history));
+}
+
+#[test]
 fn exceptions_that_are_renewed_again_and_again_are_permanent_in_all_but_name() {
     let mut history = quiet();
     let mut last: Option<String> = None;
@@ -859,15 +875,23 @@ fn what_is_asked_for_tomorrow_changes_nothing_today() {
 #[test]
 fn chance_is_the_same_with_the_same_seed() {
     let history = with(need());
-    let first = calibrate(&history, &Options::default(), 7, 2);
-    assert_eq!(first, calibrate(&history, &Options::default(), 7, 2));
+    let two = NonZeroU32::new(2).unwrap();
+    let first = calibrate(&history, &Options::default(), 7, two);
+    assert_eq!(first, calibrate(&history, &Options::default(), 7, two));
     assert!(first.quarters > 10.0 && first.ci90.low <= first.false_alarms_per_quarter);
+    let rate = Some((first.false_alarms_per_quarter, first.ci90));
+    assert_eq!(first.of(Kind::Emergence), rate);
+    assert_eq!(
+        first.of(Kind::ChronicBudget),
+        None,
+        "a budget stays exceeded on any days: that is no chance"
+    );
     let young = History {
         since: week(120),
         ..quiet()
     };
     assert!(
-        calibrate(&young, &Options::default(), 7, 2)
+        calibrate(&young, &Options::default(), 7, two)
             .unknown
             .is_some()
     );

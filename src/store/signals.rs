@@ -191,15 +191,8 @@ pub async fn past(tx: &mut Tx) -> Result<Vec<Ask>> {
     Ok(raw.into_iter().map(|(Doc(ask),)| ask).collect())
 }
 
-/// The first day of which anything is known here: the first request of an older register, or the first definition that
-/// came into force.
+/// The day on which the first definition came into force here.
 pub async fn since(tx: &mut Tx) -> Result<Option<NaiveDate>> {
-    let past: Option<String> =
-        on!(tx, c => sqlx::query_scalar("select min(day) from past_ask").fetch_one(c).await)?;
-    let past = past.and_then(|day| day.parse().ok());
-    let ours: Option<DateTime<Utc>> = on!(tx, c => sqlx::query_scalar("select min(first_seen) from definition").fetch_one(c).await)?;
-    Ok([past, ours.map(|at| at.date_naive())]
-        .into_iter()
-        .flatten()
-        .min())
+    let first: Option<DateTime<Utc>> = on!(tx, c => sqlx::query_scalar("select min(first_seen) from definition").fetch_one(c).await)?;
+    Ok(first.map(|at| at.date_naive()))
 }

@@ -26,6 +26,10 @@ use crate::{
 /// Controls that run side by side.
 const WIDTH: usize = 4;
 
+/// The register is looked at on the days that are so many back, and as many weeks: on a Monday, as a daemon does, it would
+/// depend on the day of the visit what the company's year shows.
+const LOOK: u64 = 5;
+
 /// What the days are played on.
 pub(super) struct Stage {
     /// What every run needs.
@@ -73,13 +77,18 @@ impl Stage {
             };
             let morning = date.and_time(NaiveTime::MIN).and_utc() + TimeDelta::minutes(6 * 60 + 30);
             self.day(morning, &mut tally).await?;
+            review::adopt(&self.cx, &self.set).await?;
+            if back % 7 == LOOK {
+                review::look(&self.cx, &self.set).await?;
+            }
+            self.tell(morning).await?;
             self.say(morning, &mut tally, out).await?;
             self.office(back, morning, out).await?;
         }
         Ok(tally)
     }
 
-    /// One day: all controls at half past six, second looks until they are done, digests after eight.
+    /// One day: all controls at half past six, second looks until they are done.
     async fn day(&self, morning: DateTime<Utc>, tally: &mut Tally) -> anyhow::Result<()> {
         let cx = &self.cx;
         self.clock.set(morning);
@@ -98,12 +107,16 @@ impl Stage {
             let ended = work::all(cx, &self.set, (WIDTH, &holder), &|_| ()).await?;
             count(tally, ended.iter());
         }
-        review::turn(cx, &self.set).await?;
+        Ok(())
+    }
+
+    /// What is owed is told, and the log is signed.
+    async fn tell(&self, morning: DateTime<Utc>) -> anyhow::Result<()> {
         for minutes in [20, 105] {
             self.clock.set(morning + TimeDelta::minutes(minutes));
             deliver::once(&self.delivery, &self.set).await?;
         }
-        chores::checkpoint(cx, &self.key).await?;
+        chores::checkpoint(&self.cx, &self.key).await?;
         Ok(())
     }
 

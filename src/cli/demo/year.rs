@@ -1,7 +1,7 @@
 //! The year before the demo's sixty days, as requests of an older register; and the eight teams that ask for the same
 //! thing in these days.
 
-use std::path::Path;
+use std::{num::NonZeroU32, path::Path};
 
 use anyhow::Context as _;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -103,8 +103,9 @@ impl Stage {
     pub(super) async fn chance(&self) -> anyhow::Result<()> {
         let history = review::history(&self.cx, &self.set).await?;
         let options = review::options(&[], self.clock.now().date_naive());
+        let rounds = NonZeroU32::MIN.saturating_add(9);
         let done =
-            tokio::task::spawn_blocking(move || calibrate(&history, &options, 1, 10)).await?;
+            tokio::task::spawn_blocking(move || calibrate(&history, &options, 1, rounds)).await?;
         review::keep_calibration(&self.cx, &done).await?;
         Ok(())
     }

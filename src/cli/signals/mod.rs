@@ -3,7 +3,7 @@
 mod show;
 mod work;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{num::NonZeroU32, path::PathBuf, process::ExitCode};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args as Arguments, Subcommand, ValueEnum};
@@ -33,13 +33,12 @@ use crate::{
 
 /// Repeated exceptions that question a policy, and what becomes of each.
 #[derive(Debug, Clone, Arguments)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// Live at this instant, as `tripline check --as-of` does.
     #[arg(long, global = true, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// Also those that are over.
-    #[arg(long)]
+    #[arg(long, global = true)]
     all: bool,
     /// What to do; without it, they are listed.
     #[command(subcommand)]
@@ -67,6 +66,8 @@ pub enum What {
         /// The signal, or enough of its name.
         id: String,
     },
+    /// List them, as without a word.
+    List,
     /// Look at the register now; the daemon does once a week.
     Look,
     /// Say that you have seen it.
@@ -118,7 +119,7 @@ pub enum What {
         /// A signal, or a control.
         id: String,
         /// A parameter's new value.
-        #[arg(long = "set", value_name = "NAME=VALUE", id = "change")]
+        #[arg(long = "set", value_name = "NAME=VALUE", id = "change", help = what_if::SET)]
         set: Vec<String>,
         /// Another failure condition.
         #[arg(long, value_name = "SQL")]
@@ -141,8 +142,8 @@ pub enum What {
     /// Simulate how often chance alone would raise a signal in a register of this size, and keep the number.
     Calibrate {
         /// How often the days are dealt out anew.
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        rounds: u32,
+        #[arg(long, value_name = "N", default_value = "20")]
+        rounds: NonZeroU32,
         /// Where chance begins.
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
@@ -167,6 +168,7 @@ pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::R
             Ok(signal) => show(&signal, opened, out).await,
             Err(said) => refuse(USAGE, said),
         },
+        What::List => list(args.all, opened, out).await,
         What::Look => look(opened, out).await,
         What::Acknowledge { id } => act(opened, &id, Doing::Acknowledge, String::new(), out).await,
         What::Conclude {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, process::ExitCode};
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use crate::{
@@ -13,7 +14,10 @@ use crate::{
     },
     model::id::ControlId,
     review,
-    signal::record::{Signal, word},
+    signal::{
+        gate::{Gate, GateName, Verdict},
+        record::{Signal, word},
+    },
     store::signals,
 };
 
@@ -33,13 +37,16 @@ pub(super) async fn show(
     .flatten()
     .filter(|d| !d.is_empty())
     .collect();
-    let suggested = match review::suggest(&opened.cx, &opened.set, &control, &descriptors).await {
-        Ok(all) => all,
-        Err(review::Error::Refused(_)) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
+    let (suggested, untried) =
+        match review::suggest(&opened.cx, &opened.set, &control, &descriptors).await {
+            Ok(all) => (all, None),
+            Err(why @ (review::Error::Refused(_) | review::Error::Untried(_))) => {
+                (Vec::new(), Some(why.to_string()))
+            }
+            Err(error) => return Err(error.into()),
+        };
     if out.format() != Format::Table {
-        out.json(&json!({ "signal": signal, "events": events, "suggestions": suggested }))?;
+        out.json(&json!({ "signal": signal, "events": events, "suggestions": suggested, "untried": untried }))?;
         return Ok(ExitCode::from(CLEAN));
     }
     let heading = out.ink(Ink::Bold, &signal.pattern.sentence);
@@ -48,10 +55,10 @@ pub(super) async fn show(
     if let (Some(provision), Some(version)) = (&signal.provision, signal.policy_version) {
         let lead = signal.owner.as_deref().unwrap_or("nobody");
         out.line(format!(
-            "It questions {provision} (version {version}), led by {lead}; a conclusion is due on {}.",
-            signal.due
+            "It questions {provision} (version {version}), led by {lead}."
         ))?;
     }
+    out.line(standing(signal, opened.now().date_naive()))?;
     let seen = &signal.pattern.observed;
     out.line(format!(
         "{} asks, {} of them independent, by {} teams in {} departments for {} subjects: {} approved, {} denied, {} pending.",
@@ -66,11 +73,7 @@ pub(super) async fn show(
             expected.mu, expected.volume_offset
         ))?;
     }
-    let chance = signal.false_alarms_per_quarter.map_or_else(
-        || "How often chance alone raises one here was not simulated yet: `tripline signals calibrate`.".to_owned(),
-        |rate| format!("Chance alone raises about {rate:.2} of these a quarter here."),
-    );
-    out.line(chance)?;
+    out.line(signal.chance())?;
     section("What may be wrong", out)?;
     for cause in &signal.pattern.likely_causes {
         out.line(format!(
@@ -79,9 +82,11 @@ pub(super) async fn show(
             cause.why
         ))?;
     }
-    section("Gates", out)?;
-    for gate in &signal.pattern.gates {
-        out.line(format!("  {}", gate_line(&json!(gate))))?;
+    if !signal.pattern.gates.is_empty() {
+        section("What it might have been instead", out)?;
+        for gate in &signal.pattern.gates {
+            out.line(format!("  {}", gate_line(gate)))?;
+        }
     }
     if !signal.pattern.quotes.is_empty() {
         section("In their words", out)?;
@@ -95,7 +100,9 @@ pub(super) async fn show(
         }
     }
     section("Which change would help", out)?;
-    if suggested.iter().all(|s| s.candidates.is_empty()) {
+    if let Some(why) = untried {
+        out.line(format!("  None was tried: {why}."))?;
+    } else if suggested.iter().all(|s| s.candidates.is_empty()) {
         out.line("  No change of a parameter would clear an exception that is in force.")?;
     } else {
         what_if::suggestions(&suggested, out)?;
@@ -153,6 +160,34 @@ pub(super) async fn show(
     Ok(ExitCode::from(CLEAN))
 }
 
+/// Where it stands, and what is due by when.
+fn standing(signal: &Signal, today: NaiveDate) -> String {
+    if signal.is_open() {
+        let late = if signal.due < today {
+            ", and is overdue"
+        } else {
+            ""
+        };
+        return format!("A conclusion was asked for by {}{late}.", signal.due);
+    }
+    let Some(said) = &signal.conclusion else {
+        return format!("It is {}.", word(signal.raised.state));
+    };
+    let from = said
+        .effective
+        .map_or_else(String::new, |day| format!(", in force from {day}"));
+    let draft = said
+        .draft
+        .as_ref()
+        .map_or_else(String::new, |draft| format!("; `{draft}` runs in shadow"));
+    format!(
+        "{} concluded on {}: {}{from}{draft}.",
+        said.by,
+        said.at.format("%Y-%m-%d"),
+        named_word(&json!(said.outcome))
+    )
+}
+
 fn section(title: &str, out: &mut Out) -> anyhow::Result<()> {
     let title = out.ink(Ink::Bold, title);
     out.line("")?;
@@ -164,21 +199,27 @@ pub(super) fn named_word(value: &serde_json::Value) -> String {
     value.as_str().unwrap_or_default().replace('_', " ")
 }
 
-fn gate_line(gate: &serde_json::Value) -> String {
-    let text = |key: &str| {
-        gate.get(key).map_or_else(String::new, |v| match v {
-            serde_json::Value::Null => "not known".to_owned(),
-            serde_json::Value::String(s) => s.replace('_', " "),
-            other => other
-                .as_f64()
-                .map_or_else(|| other.to_string(), |n| format!("{n:.2}")),
-        })
+/// One gate with its number, its limit and their unit.
+fn gate_line(gate: &Gate) -> String {
+    let share = |n: f64| format!("{:.0} %", n * 100.0);
+    let plain = |n: f64| format!("{n:.0}");
+    let (what, least, write): (&str, bool, &dyn Fn(f64) -> String) = match gate.name {
+        GateName::Rollout => ("weeks since the control's version came", true, &plain),
+        GateName::Approved => ("approved of those decided", true, &share),
+        GateName::Teams => ("teams with an approved ask", true, &plain),
+        GateName::Departments => ("departments", true, &plain),
+        GateName::BusiestTeam => ("asks of the busiest team", false, &share),
+        GateName::Incident => ("asks out of one incident or change", false, &share),
+        GateName::Burst => ("teams left without the densest days", true, &plain),
+        GateName::Lasting => ("teams in the emptiest quarter", true, &plain),
     };
-    format!(
-        "{}: {} (limit {}): {}",
-        text("name"),
-        text("value"),
-        text("limit"),
-        text("verdict")
-    )
+    let bound = if least { "at least" } else { "at most" };
+    let limit = write(gate.limit);
+    match (gate.value, gate.verdict) {
+        (Some(value), Verdict::Pass) => {
+            format!("{what}: {} ({bound} {limit} is wanted)", write(value))
+        }
+        (Some(value), _) => format!("{what}: {}, and {bound} {limit} is wanted", write(value)),
+        (None, _) => format!("{what}: not known, so it holds nothing back"),
+    }
 }

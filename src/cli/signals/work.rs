@@ -4,19 +4,21 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    num::NonZeroU32,
     path::PathBuf,
     process::ExitCode,
 };
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::{named, show::named_word};
 use crate::{
     cli::{
-        CLEAN, USAGE,
+        CLEAN, NOT_CHECKED, USAGE,
         named::refuse,
         open::Opened,
-        out::{Format, Out, column},
+        out::{Format, Out, column, counted},
         runs::object,
     },
     model::{
@@ -26,7 +28,7 @@ use crate::{
     },
     review::{self, change::Change},
     signal::{Ask, calibrate},
-    store::{findings, runs, signals},
+    store::{exceptions, findings, runs, signals},
 };
 
 /// Prints a changed control as a difference, or writes it as a draft.
@@ -90,55 +92,84 @@ pub(super) async fn shadow(
         return refuse(USAGE, format!("`{draft}` is no draft: it is in force"));
     }
     let mut tx = opened.store().read().await?;
-    // Whoever has no finding never failed.
+    let mut runs_of = Vec::new();
     let mut said: BTreeMap<String, [&str; 2]> = BTreeMap::new();
     for (at, id) in [control, draft].into_iter().enumerate() {
+        runs_of.push(runs::last_counted(&mut tx, id).await?);
         for finding in findings::of_control(&mut tx, id).await? {
+            // Whoever has no finding never failed.
             let both = said.entry(finding.subject.to_string());
             if let Some(one) = both.or_insert(["passes"; 2]).get_mut(at) {
                 *one = last_said(&finding);
             }
         }
     }
-    let last = |run: &Option<Run>| {
-        run.as_ref().map_or_else(
-            || "it never ran".to_owned(),
-            |r| {
-                format!(
-                    "{} fail of {}, as of {}",
-                    r.counts.fail,
-                    r.counts.population,
-                    r.instant.format("%Y-%m-%d %H:%M UTC")
-                )
-            },
-        )
-    };
-    let (now, then) = (
-        runs::last_counted(&mut tx, control).await?,
-        runs::last_counted(&mut tx, draft).await?,
-    );
-    let rows: Vec<_> = said
+    // What never ran says nothing, neither that anything fails nor that it passes.
+    let not_run = runs_of.iter().any(Option::is_none);
+    if not_run {
+        said.clear();
+    }
+    let differ: Vec<_> = said
         .iter()
         .filter(|(_, [in_force, draft])| in_force != draft)
         .map(|(subject, [in_force, draft])| {
             object(json!({ "subject": subject, "in_force": in_force, "draft": draft }))
         })
         .collect();
+    let looked_at = |run: &Option<Run>| -> Vec<_> {
+        let all = run.iter().flat_map(|r| &r.evidence);
+        all.map(|used| (used.dataset.clone(), used.content))
+            .collect()
+    };
+    let same_evidence = matches!(runs_of.as_slice(), [a, b] if looked_at(a) == looked_at(b));
+    let code = ExitCode::from(if not_run { NOT_CHECKED } else { CLEAN });
     let columns = [
         column("subject", "SUBJECT"),
         column("in_force", "IN FORCE"),
         column("draft", "DRAFT"),
     ];
-    if out.format() == Format::Table {
-        out.line(format!("{control}: {}", last(&now)))?;
-        out.line(format!("{draft}: {}", last(&then)))?;
-        if rows.is_empty() {
-            out.line("Both say the same of every subject.")?;
-            return Ok(ExitCode::from(CLEAN));
+    match out.format() {
+        Format::Table => {}
+        Format::Json => {
+            out.json(&json!({
+                "in_force": runs_of.first(),
+                "draft": runs_of.last(),
+                "same_evidence": same_evidence,
+                "differ": differ,
+            }))?;
+            return Ok(code);
+        }
+        _ => {
+            out.list(&columns, differ)?;
+            return Ok(code);
         }
     }
-    out.list(&columns, rows)?;
-    Ok(ExitCode::from(CLEAN))
+    for (id, run) in [control, draft].into_iter().zip(&runs_of) {
+        out.line(run.as_ref().map_or_else(
+            || format!("{id}: it never could look"),
+            |r| {
+                format!(
+                    "{id}: {} fail of {}, as of {}",
+                    r.counts.fail,
+                    r.counts.population,
+                    r.instant.format("%Y-%m-%d %H:%M UTC")
+                )
+            },
+        ))?;
+    }
+    if not_run {
+        out.line("Nothing can be compared before both have run: `tripline check --control NAME` runs one now.")?;
+        return Ok(code);
+    }
+    if !same_evidence {
+        out.line("They did not look at the same evidence last: what differs may be the time between them.")?;
+    }
+    if differ.is_empty() {
+        out.line("Both say the same of every subject.")?;
+    } else {
+        out.list(&columns, differ)?;
+    }
+    Ok(code)
 }
 
 /// What the last run said of a subject, whether it was confirmed or not.
@@ -158,7 +189,7 @@ fn last_said(finding: &Finding) -> &'static str {
 /// How often chance alone would raise a signal here.
 pub(super) async fn simulate(
     opened: &Opened,
-    rounds: u32,
+    rounds: NonZeroU32,
     seed: u64,
     out: &mut Out,
 ) -> anyhow::Result<ExitCode> {
@@ -167,7 +198,10 @@ pub(super) async fn simulate(
     let options = review::options(&known, opened.now().date_naive());
     let done =
         tokio::task::spawn_blocking(move || calibrate(&history, &options, seed, rounds)).await?;
-    review::keep_calibration(&opened.cx, &done).await?;
+    // A number is never replaced by the word that there is none.
+    if done.unknown.is_none() {
+        review::keep_calibration(&opened.cx, &done).await?;
+    }
     if out.format() != Format::Table {
         out.json(&json!(done))?;
         return Ok(ExitCode::from(CLEAN));
@@ -178,11 +212,45 @@ pub(super) async fn simulate(
             named_word(&json!(why))
         ))?,
         None => out.line(format!(
-            "Chance alone would raise {:.2} signals a quarter in a register of this size ({} asks, {} rounds, {:.0} quarters, seed {seed}).",
-            done.false_alarms_per_quarter, done.asks, done.rounds, done.quarters
+            "Chance alone would raise {:.2} signals a quarter in a register of this size (with 90 % confidence {:.2} to {}; {} asks, {} rounds, {:.0} \
+             quarters, seed {seed}).",
+            done.false_alarms_per_quarter,
+            done.ci90.low,
+            done.ci90.high.map_or_else(|| "more".to_owned(), |high| format!("{high:.2}")),
+            done.asks,
+            done.rounds,
+            done.quarters
         ))?,
     }
     Ok(ExitCode::from(CLEAN))
+}
+
+/// Why a request cannot have been as it is written.
+fn implausible(ask: &Ask, today: NaiveDate, ours: &BTreeSet<String>) -> Option<String> {
+    let id = &ask.id;
+    if ours.contains(id) {
+        return Some(format!(
+            "{id} is an exception of this register, and would be counted twice"
+        ));
+    }
+    if ask.day > today {
+        return Some(format!("`day` is {}, and today is {today}", ask.day));
+    }
+    if let Some(decided) = ask.decided.filter(|decided| *decided < ask.day) {
+        return Some(format!(
+            "`decided` is {decided}, before `day`, which is {}",
+            ask.day
+        ));
+    }
+    if let Some(ends) = ask
+        .ends
+        .filter(|ends| *ends < ask.decided.unwrap_or(ask.day))
+    {
+        return Some(format!("`ends` is {ends}, before it was decided"));
+    }
+    let empty = [("id", id), ("team", &ask.team), ("control", &ask.control)];
+    let empty = empty.into_iter().find(|(_, text)| text.trim().is_empty());
+    empty.map(|(name, _)| format!("`{name}` is empty"))
 }
 
 /// Takes requests of an older register in, all of a file or none.
@@ -195,21 +263,39 @@ pub(super) async fn import(
         Ok(text) => text,
         Err(error) => return refuse(USAGE, format!("{}: {error}", file.display())),
     };
+    let now = opened.now();
+    let today = now.date_naive();
+    let ours: BTreeSet<String> = exceptions::list(
+        &mut opened.store().read().await?,
+        &exceptions::Filter::default(),
+    )
+    .await?
+    .into_iter()
+    .map(|record| record.id.to_string())
+    .collect();
     let mut asks: Vec<Ask> = Vec::new();
     let mut wrong = Vec::new();
     for (n, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
-        match serde_json::from_str::<Ask>(line) {
-            Ok(ask) => asks.push(ask),
-            Err(error) => wrong.push(format!(
-                "{}:{}:{}: {error}",
-                file.display(),
-                n + 1,
-                error.column()
-            )),
-        }
+        let (column, why) = match serde_json::from_str::<Ask>(line) {
+            Err(error) => (error.column(), error.to_string()),
+            Ok(ask) => match implausible(&ask, today, &ours) {
+                Some(why) => (1, why),
+                None => {
+                    asks.push(ask);
+                    continue;
+                }
+            },
+        };
+        wrong.push(format!("{}:{}:{column}: {why}", file.display(), n + 1));
+    }
+    if asks.is_empty() && wrong.is_empty() {
+        wrong.push(format!(
+            "{} holds no request: one JSON object a line is read",
+            file.display()
+        ));
     }
     if !wrong.is_empty() {
         wrong.push("nothing was taken in".to_owned());
@@ -222,11 +308,21 @@ pub(super) async fn import(
         .collect();
     let mut tx = opened.store().begin().await?;
     let all = signals::keep_past(&mut tx, &asks).await?;
+    let past = signals::past(&mut tx).await?;
+    let first = signals::since(&mut tx).await?.unwrap_or(today);
     tx.commit().await?;
     out.line(format!(
         "{} requests taken in; {all} are kept. They are read for patterns and cover nothing.",
         asks.len()
     ))?;
+    let since = review::beginning(past.iter().map(|a| a.day), first);
+    let strays = past.iter().filter(|a| a.day < since).count();
+    if strays > 0 {
+        out.line(format!(
+            "{} before {since} lie more than half a year before all others and are not read: check their days.",
+            counted(strays as u64, "request")
+        ))?;
+    }
     if !unknown.is_empty() {
         let names: Vec<&str> = unknown.into_iter().collect();
         out.line(format!(

@@ -220,6 +220,12 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             None,
         )
         .ends(1);
+        assert_eq!(
+            o.on.run(&["signals", "calibrate", "--rounds", "0"], None)
+                .code(),
+            Some(2),
+            "no rounds are no number"
+        );
         run(&["signals", "calibrate", "--rounds", "3"], 0);
 
         // One signal, told once; the others are none, each with its reason.
@@ -286,10 +292,9 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             (&json!(4), &json!(1), &json!(1), &json!(2)),
             "{tried:#}"
         );
-        assert!(
-            tried["weeks"][0]["missing"].is_string(),
-            "no run of that week is kept"
-        );
+        let first = &tried["weeks"][0];
+        assert!(first["missing"].is_string(), "no run of that week is kept");
+        assert!(first.get("failing").is_none(), "and it is not told as none");
         let scoped = [
             "what-if",
             "lapse",
@@ -301,6 +306,40 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             "1w",
         ];
         assert_eq!(json(&scoped, 0)["latest"]["admitted"], json!({ "high": 1 }));
+        // The same in the words of the control's facts, and since a day.
+        let scoped = [
+            "what-if",
+            "lapse",
+            "--set",
+            "grace=30d",
+            "--fact",
+            "data_class=critical",
+            "--since",
+            "2031-06-02",
+        ];
+        let said = json(&scoped, 0);
+        assert_eq!(said["latest"]["admitted"], json!({ "high": 1 }));
+        assert_eq!(said["weeks"].as_array().unwrap().len(), 1);
+        let nobody = ["--set", "grace=30d", "--where", "tier = 'none such'"];
+        let nobody = run(&[&["what-if", "lapse"][..], &nobody].concat(), 0);
+        assert!(nobody.contains("It moves nobody"), "{nobody}");
+        let csv = run(
+            &[
+                "what-if",
+                "lapse",
+                "--set",
+                "grace=30d",
+                "--since",
+                "2w",
+                "--format",
+                "csv",
+            ],
+            0,
+        );
+        assert!(
+            csv.starts_with("week,population") && csv.lines().count() == 3,
+            "{csv}"
+        );
         for (words, said) in [
             (
                 vec!["what-if", "lapse", "--set", "graze=30d"],
@@ -325,6 +364,60 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
                 vec!["what-if", "lapses", "--set", "grace=30d"],
                 "no control `lapses`",
             ),
+            (
+                vec!["what-if", "lapse", "--set", "grace=10d"],
+                "nothing would change",
+            ),
+            (
+                vec![
+                    "what-if",
+                    "lapse",
+                    "--set",
+                    "grace=20d",
+                    "--set",
+                    "grace=30d",
+                ],
+                "more than once",
+            ),
+            (
+                vec![
+                    "what-if",
+                    "lapse",
+                    "--set",
+                    "grace=30d",
+                    "--fact",
+                    "colour=red",
+                ],
+                "no fact `colour`; it has data_class, vendor",
+            ),
+            (
+                vec!["what-if", "lapse", "--fact", "colour=red"],
+                "no fact `colour`",
+            ),
+            (
+                vec!["what-if", "lapse", "--set", "grace=30d", "--since", "3m"],
+                "less than a week",
+            ),
+            (
+                vec!["what-if", "lapse", "--set", "grace=30d", "--since", "300w"],
+                "at most 260",
+            ),
+            (
+                vec![
+                    "what-if",
+                    "lapse",
+                    "--set",
+                    "grace=30d",
+                    "--since",
+                    "2031-07-01",
+                ],
+                "not past yet",
+            ),
+            (
+                vec!["what-if", "EXC-2031-0001", "--set", "grace=30d"],
+                "change a control",
+            ),
+            (vec!["what-if", id], "tripline signals show"),
         ] {
             let ran = o.on.run(&[words, vec!["--as-of", at]].concat(), None);
             assert!(
@@ -334,7 +427,6 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             );
         }
         assert!(run(&["what-if", "EXC-2031-0001"], 0).contains("V-1"));
-
         // Whoever does not lead the policy decides nothing.
         let act = |who: &str, at: &str, words: &[&str]| {
             let token = o.token(who);
@@ -351,6 +443,31 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             ),
             "--until",
         );
+        for (words, code) in [
+            (["keep", "--until", "2031-06-02"], "day_past"),
+            (
+                ["revise_policy", "--effective", "1999-01-01"],
+                "day_before_signal",
+            ),
+        ] {
+            let all = [
+                &["conclude", id, "--because", "fine", "--outcome"][..],
+                &words,
+            ]
+            .concat();
+            refused(&act("lee", at, &all), code);
+        }
+        let draft = [
+            "--outcome",
+            "revise_policy",
+            "--effective",
+            "2031-06-03",
+            "--draft",
+        ];
+        for (name, code) in [("nowhere", "no_draft"), ("lapse", "not_a_draft")] {
+            let all = [&["conclude", id, "--because", "fine"][..], &draft, &[name]].concat();
+            refused(&act("lee", at, &all), code);
+        }
 
         // A draft beside the control tells nobody and shows what it would say.
         let diff = run(&["signals", "draft", id, "--set", "grace=30d"], 0);
@@ -371,6 +488,13 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             ],
             0,
         );
+        // What never ran says nothing of anybody.
+        let before = json(&["signals", "shadow", "lapse"], 3);
+        assert_eq!(
+            (&before["draft"], &before["differ"]),
+            (&Value::Null, &json!([])),
+            "{before:#}"
+        );
         // What is not confirmed yet fails all the same.
         let draft = fs::read_to_string(o.on.path("controls/lapse-draft.yaml")).unwrap();
         o.on.write(
@@ -388,12 +512,45 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             None,
         );
         let compared = json(&["signals", "shadow", "lapse"], 0);
-        let all = compared.as_array().unwrap();
+        let all = compared["differ"].as_array().unwrap();
         assert_eq!(all.len(), 3, "{compared}");
         assert!(
             all.iter()
                 .all(|r| r["in_force"] == "fails" && r["draft"] == "passes"),
             "{compared}"
+        );
+
+        // A day that was given wrong is given again, and what was concluded in error is opened again.
+        let conclude = |at: &str, day: &str| {
+            let words = [
+                "conclude",
+                id,
+                "--outcome",
+                "revise_policy",
+                "--because",
+                "Papers come late.",
+                "--effective",
+                day,
+            ];
+            act("lee", at, &words).ends(0)
+        };
+        conclude("2031-06-02T09:20:00Z", "2031-09-01");
+        conclude("2031-06-02T09:21:00Z", "2031-08-01");
+        let linked = json(&["signals", "show", id], 0);
+        assert_eq!(linked["signal"]["conclusion"]["effective"], "2031-08-01");
+        act(
+            "lee",
+            "2031-06-02T09:22:00Z",
+            &["reopen", id, "--because", "Not decided yet."],
+        )
+        .ends(0);
+        let opened = json(&["signals", "show", id], 0);
+        assert_eq!(
+            (
+                &opened["signal"]["conclusion"],
+                &opened["signal"]["raised"]["state"]["state"]
+            ),
+            (&Value::Null, &json!("open"))
         );
 
         // Concluded, adopted: the exception that nobody needs any more ends by itself.
@@ -608,6 +765,27 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
             .collect();
         assert_eq!(reports.len(), 1, "{told:?}");
         assert!(!reports[0].contains("<svg"), "mail programs do not draw");
+        // Where nobody could look, its subjects are named as what cannot be told.
+        let blind = [
+            "what-if",
+            "exc-2031-0001",
+            "--format",
+            "json",
+            "--as-of",
+            "2031-12-12T09:00:00Z",
+        ];
+        fs::rename(o.on.path("vendors.csv"), o.on.path("away.csv")).unwrap();
+        let blind: Value = serde_json::from_str(&o.on.run(&blind, None).ends(3)).unwrap();
+        fs::rename(o.on.path("away.csv"), o.on.path("vendors.csv")).unwrap();
+        assert_eq!(blind[0]["subject"], "vendors/vendor/V-1", "{blind:#}");
+        assert_eq!(blind[0]["outcome"], "unknown");
+        assert!(
+            blind[0]["because"]
+                .as_str()
+                .unwrap()
+                .contains("cannot be told"),
+            "{blind:#}"
+        );
         o.on.run(&["audit", "verify"], None).ends(0);
     }
 }
@@ -637,7 +815,66 @@ async fn what_cannot_be_known_is_said() {
             .collect();
         o.on.write("three.ndjson", &three);
         let file = o.on.path("three.ndjson").display().to_string();
-        o.on.run(&["signals", "import", &file], None).ends(0);
+        let take = |file: &str| {
+            let words = ["signals", "import", file, "--as-of", "2031-06-02T10:00:00Z"];
+            o.on.run(&words, None)
+        };
+        take(&file).ends(0);
+        // What cannot have been is refused with its line, and what lies far from everything else is pointed out.
+        for (what, more, said) in [
+            (
+                "future",
+                json!({ "day": "2031-06-03" }),
+                "today is 2031-06-02",
+            ),
+            (
+                "decided",
+                json!({ "decided": "2031-01-01" }),
+                "before `day`",
+            ),
+            (
+                "ends",
+                json!({ "ends": "2031-01-01" }),
+                "before it was decided",
+            ),
+            ("team", json!({ "team": " " }), "`team` is empty"),
+        ] {
+            let name = format!("{what}.ndjson");
+            let lines = format!(
+                "{}\n{}\n",
+                ask(90, 9, "lapse", &json!({})),
+                ask(91, 9, "lapse", &more)
+            );
+            o.on.write(&name, &lines);
+            let ran = take(&o.on.path(&name).display().to_string());
+            assert_eq!(ran.code(), Some(2), "{what}: {}", ran.out());
+            let place = format!("{name}:2:1: ");
+            assert!(
+                ran.err().contains(&place) && ran.err().contains(said),
+                "{}",
+                ran.err()
+            );
+        }
+        o.on.write("empty.ndjson", "\n");
+        let empty = take(&o.on.path("empty.ndjson").display().to_string());
+        assert!(
+            empty.code() == Some(2) && empty.err().contains("no request"),
+            "{}",
+            empty.err()
+        );
+        o.on.write("stray.ndjson", &ask(92, 9000, "lapse", &json!({})));
+        let stray = take(&o.on.path("stray.ndjson").display().to_string()).ends(0);
+        assert!(
+            stray.contains("1 request before") && stray.contains("check their days"),
+            "{stray}"
+        );
+        // Without a run there is no evidence to try a change on, and that is no answer about the change.
+        let untried = o.on.run(&["what-if", "lapse"], None);
+        assert!(
+            untried.code() == Some(3) && untried.err().contains("no run"),
+            "{}",
+            untried.err()
+        );
         assert!(learned("2031-06-03T09:00:00Z").contains(&"too_little_history".to_owned()));
         let said =
             o.on.run(

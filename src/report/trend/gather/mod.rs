@@ -140,8 +140,8 @@ pub async fn gather(
             Ok(all) => {
                 suggestions.insert(signal.id.to_string(), all);
             }
-            // The control is gone.
-            Err(review::Error::Refused(_)) => {}
+            // The control is gone, or has nothing that could be tried.
+            Err(review::Error::Refused(_) | review::Error::Untried(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -227,8 +227,7 @@ pub(super) fn effect(ground: &Ground<'_>, signal: &Signal) -> Option<Effect> {
     let said = signal.conclusion.as_ref()?;
     let on = match signal.raised.state {
         State::Monitoring { effective } | State::ChangeLinked { effective } => effective,
-        // Of one that is over the day is that of its conclusion.
-        _ => said.at.date_naive(),
+        _ => said.effective.unwrap_or_else(|| said.at.date_naive()),
     };
     let policy = signal.provision.as_ref().map(|p| p.policy.to_string());
     let weeks = |n: f64| {
