@@ -279,17 +279,18 @@ pub(super) async fn import(
         if line.trim().is_empty() {
             continue;
         }
-        let (column, why) = match serde_json::from_str::<Ask>(line) {
-            Err(error) => (error.column(), error.to_string()),
-            Ok(ask) => match implausible(&ask, today, &ours) {
-                Some(why) => (1, why),
-                None => {
-                    asks.push(ask);
-                    continue;
-                }
-            },
-        };
-        wrong.push(format!("{}:{}:{column}: {why}", file.display(), n + 1));
+        let read = serde_json::from_str::<Ask>(line)
+            .map_err(|error| (error.column(), error.to_string()))
+            .and_then(|ask| match implausible(&ask, today, &ours) {
+                Some(why) => Err((1, why)),
+                None => Ok(ask),
+            });
+        match read {
+            Ok(ask) => asks.push(ask),
+            Err((column, why)) => {
+                wrong.push(format!("{}:{}:{column}: {why}", file.display(), n + 1));
+            }
+        }
     }
     if asks.is_empty() && wrong.is_empty() {
         wrong.push(format!(
