@@ -3,10 +3,10 @@
 
 /// Every point, in the order in which a run and a delivery pass them.
 pub const POINTS: &[&str] = &[
+    "run.claimed",
     "collect.read",
     "collect.stored",
     "collect.recorded",
-    "run.claimed",
     "run.gathered",
     "run.evaluated",
     "run.written",

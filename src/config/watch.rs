@@ -80,8 +80,8 @@ mod tests {
 
     use super::*;
 
-    async fn is_told(watch: &mut Watch) -> bool {
-        let wait = Duration::from_secs(2);
+    async fn is_told(watch: &mut Watch, within: u64) -> bool {
+        let wait = Duration::from_secs(within);
         tokio::time::timeout(wait, watch.changed()).await.is_ok()
     }
 
@@ -94,12 +94,12 @@ mod tests {
         let mut watch = Watch::over(&[root.join("tripline.yaml"), root.join("controls")]).unwrap();
         fs::write(root.join("serve.log"), "a line").unwrap();
         fs::write(root.join("controls/notes.txt"), "a line").unwrap();
-        assert!(!is_told(&mut watch).await);
+        assert!(!is_told(&mut watch, 2).await);
         fs::write(root.join("controls/new.yaml"), "id: new").unwrap();
-        assert!(is_told(&mut watch).await);
+        assert!(is_told(&mut watch, 60).await);
         // As editors save: a new file in the place of the old one.
         fs::write(root.join("tripline.yaml.part"), "b").unwrap();
         fs::rename(root.join("tripline.yaml.part"), root.join("tripline.yaml")).unwrap();
-        assert!(is_told(&mut watch).await);
+        assert!(is_told(&mut watch, 60).await);
     }
 }

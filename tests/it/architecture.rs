@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Modules that decide and never do.
-const PURE: &[&str] = &["model", "finding"];
+const PURE: &[&str] = &["model", "finding", "exception", "signal", "chart"];
 
 /// What a pure module must not mention.
 const WORLD: &[&str] = &[
@@ -159,10 +159,7 @@ fn every_crash_point_is_in_the_list_and_in_the_code() {
     found.dedup();
     let mut listed: Vec<&str> = tripline::crash::POINTS.to_vec();
     listed.sort_unstable();
-    assert!(
-        found.iter().all(|f| listed.contains(&f.as_str())),
-        "{found:?}"
-    );
+    assert_eq!(found, listed);
 }
 
 fn modules() -> Vec<String> {

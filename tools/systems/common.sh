@@ -15,13 +15,19 @@ die() {
 }
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
-# free_ports N: N different ports that nobody listens on now.
+# free_ports N: N different ports that nobody listens on now, below those that the kernel gives to connections: until a
+# system listens, hundreds of them come and go.
 free_ports() {
   python3 - "$1" <<'P'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in held:
-    s.bind(("127.0.0.1", 0))
+import random, socket, sys
+held = []
+while len(held) < int(sys.argv[1]):
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", random.randint(20000, 32000)))
+        held.append(s)
+    except OSError:
+        s.close()
 print(*(s.getsockname()[1] for s in held))
 P
 }

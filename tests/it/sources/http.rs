@@ -754,7 +754,7 @@ datasets:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_door_that_lets_two_a_second_through_is_given_the_time_it_asks_for() {
+async fn a_door_that_lets_one_in_three_seconds_through_is_waited_for() {
     let (Some(url), Some(ca), Some(cert), Some(key)) = (
         required("TRIPLINE_TEST_NGINX_SLOW_URL"),
         certificate("ca.crt"),
@@ -765,7 +765,7 @@ async fn a_door_that_lets_two_a_second_through_is_given_the_time_it_asks_for() {
     };
     let mlflow = Mlflow::open().unwrap();
     let prefix = unique("slow");
-    for n in 0..6 {
+    for n in 0..3 {
         mlflow.model(&format!("{prefix}-{n}"), &[]).await;
     }
     let text = format!(
@@ -792,8 +792,9 @@ datasets:
     );
     let collection = only(&source(&connector(&text), &json!({ "url": url }))).await;
     whole(&collection);
-    assert_eq!(rows(&collection).len(), 6);
-    assert!(collection.effort.requests > 6, "{:?}", collection.effort);
+    assert_eq!(rows(&collection).len(), 3);
+    // A page that comes at once is followed by one that is refused at least once.
+    assert!(collection.effort.requests > 3, "{:?}", collection.effort);
 }
 
 #[tokio::test(flavor = "multi_thread")]

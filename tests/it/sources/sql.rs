@@ -125,7 +125,7 @@ async fn a_count_that_differs_and_values_of_another_type_make_it_partial() {
 const TYPES: &str = r#"
 id: types
 settings: { database: { type: secret } }
-sql: { url: "${database}", timeout: 2s }
+sql: { url: "${database}", timeout: 30s }
 datasets:
   rows:
     select: SELECT * FROM typed
@@ -258,12 +258,14 @@ async fn postgres_that_refuses_is_slow_or_lacks_something_says_so() {
     db.run(&allow).await;
     insta::assert_snapshot!(of(&other, &vendors()).await, @"failed (auth), 0 rows: the database refuses us: permission denied for table tripline_vendors");
     let instead = |select: &str| {
-        vendors().replace("timeout: 30s", "timeout: 300ms").replace(
+        vendors().replace(
             "select: SELECT * FROM tripline_vendors",
             &format!("select: {select}"),
         )
     };
-    insta::assert_snapshot!(of(&db.url, &instead("SELECT pg_sleep(20)::text AS id, 'x' AS name")).await, @"failed (timeout), 0 rows: the database did not answer within 300ms");
+    let slow = instead("SELECT pg_sleep(20)::text AS id, 'x' AS name")
+        .replace("timeout: 30s", "timeout: 300ms");
+    insta::assert_snapshot!(of(&db.url, &slow).await, @"failed (timeout), 0 rows: the database did not answer within 300ms");
     insta::assert_snapshot!(of(&db.url, &instead("SELECT id, name FROM nowhere")).await, @r#"failed (schema_changed), 0 rows: the statement does not fit the database: relation "nowhere" does not exist"#);
     insta::assert_snapshot!(of(&db.url, &instead("SELECT id, name::int::text AS name FROM tripline_vendors")).await, @"failed (type_error), 0 rows: the statement met a value that it cannot compute with (SQLSTATE 22P02)");
     insta::assert_snapshot!(of(&db.url, &instead("SELECT id FROM tripline_vendors")).await, @"failed (schema_changed), 0 rows: there is no `name`");

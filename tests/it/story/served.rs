@@ -52,7 +52,7 @@ impl Daemon {
     /// Waits until it says this, and gives the line.
     #[track_caller]
     fn says(&self, message: &str) -> Value {
-        let until = Instant::now() + Duration::from_secs(40);
+        let until = Instant::now() + Duration::from_mins(5);
         let mut heard = Vec::new();
         while let Ok(line) = self
             .said
@@ -132,7 +132,10 @@ async fn the_daemon_watches_answers_and_stops_in_order() {
     ] {
         assert!(figures.contains(name), "{name}\n{figures}");
     }
-    let mut promtool = Command::new("promtool")
+    let Some(promtool) = crate::systems::required("TRIPLINE_TEST_PROMTOOL") else {
+        return;
+    };
+    let mut promtool = Command::new(promtool)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
