@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     daemon::{
+        absent::{self, Absent, When},
         chores, wire,
         work::{self, Ended},
     },
@@ -44,6 +45,10 @@ pub struct Args {
     /// Say what the controls make of this one subject now (`aws/secret/ledger-key`), as a dry run.
     #[arg(long, value_name = "SUBJECT")]
     subject: Option<String>,
+    /// Controls whose files are gone are gone for good: let go of their findings now. Without it they are let go of
+    /// when they were away for an hour, and not at all when it is too much to believe.
+    #[arg(long, conflicts_with_all = ["dry_run", "subject"])]
+    let_go: bool,
     /// End with exit code 1 only for open findings of this severity or worse.
     #[arg(long, value_name = "SEVERITY", default_value = "low")]
     fail_on: Severity,
@@ -68,7 +73,13 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     if args.dry_run {
         return rehearse::all(opened, only.as_ref(), out).await;
     }
-    chores::adopt(&opened.cx, &opened.set).await?;
+    let when = if args.let_go { When::Meant } else { When::Load };
+    if let Some(doubt) = doubted(opened, when).await? {
+        let said = format!("error: {doubt}\n{}", absent::WAY_OUT);
+        Out::stderr().line(said)?;
+        return Ok(ExitCode::from(USAGE));
+    }
+    chores::adopt(&opened.cx, &opened.set, when).await?;
     register::sweep(&opened.cx, &opened.set).await?;
     let bar = bar(opened, only.is_some());
     let ended = match &only {
@@ -92,6 +103,15 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         out.line(said(&told))?;
     }
     Ok(ExitCode::from(verdict(&ended, grave)))
+}
+
+/// Why the files are not believed.
+async fn doubted(opened: &Opened, when: When) -> anyhow::Result<Option<String>> {
+    if when == When::Meant {
+        return Ok(None);
+    }
+    let absent = Absent::of(&mut opened.store().read().await?, &opened.set).await?;
+    Ok(absent.doubt())
 }
 
 /// Runs everything that is due.

@@ -20,7 +20,7 @@ use crate::{
     },
     model::{
         control::{Control, Waivable},
-        finding::Finding,
+        finding::{Finding, Status},
         notice::Item,
     },
     store::{Found, exceptions, findings, outbox, transitions},
@@ -101,7 +101,7 @@ pub(super) async fn run(what: &str, opened: &Opened, out: &mut Out) -> anyhow::R
     }
     heading("Who was told", out)?;
     if told.is_empty() {
-        out.line("  Nobody: no route matched, or it is not confirmed yet.")?;
+        out.line(format!("  Nobody: {}.", nobody(&finding, control)))?;
     }
     for (item, fate) in &told {
         out.line(format!(
@@ -121,6 +121,21 @@ pub(super) async fn run(what: &str, opened: &Opened, out: &mut Out) -> anyhow::R
         finding.key.short()
     ))?;
     Ok(ExitCode::from(CLEAN))
+}
+
+/// Why nobody was told of a finding.
+fn nobody(finding: &Finding, control: Option<&Control>) -> &'static str {
+    let state = &finding.state;
+    match state.status {
+        Status::Suspect => "it is not confirmed yet",
+        _ if state.episode == 0 => "it never opened",
+        _ if finding.covered_by.is_some() => "an exception covers it",
+        _ if !state.announced || control.is_some_and(|c| c.shadow) => "its control was in shadow",
+        _ => {
+            "no route of tripline.yaml that matched it names anybody who can be reached; \
+              `tripline validate` looks at the routes"
+        }
+    }
 }
 
 fn head(

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 /// Begins to say. The daemon tells what it does; every other command only what is wrong.
 pub(super) fn begin(daemon: bool) {
     let otherwise = if daemon {
-        "info,tokio_cron_scheduler=warn"
+        "info,tokio_cron_scheduler=warn,notify=error"
     } else {
         "error,tokio_cron_scheduler=off"
     };

@@ -32,7 +32,11 @@ use crate::{
         id::{ControlId, Sha, SourceId},
         people::Directory,
     },
-    notify::{self, route::Desk, templates::Templates},
+    notify::{
+        self,
+        route::{Desk, misspelt},
+        templates::Templates,
+    },
     store,
     validate::{
         self,
@@ -208,6 +212,13 @@ fn judge(
         }
         if let Some(notify) = &parts.notify {
             out.extend(notices(notify, parts, directory));
+            let policies: Vec<&str> = files
+                .policies
+                .iter()
+                .filter_map(|p| Some(p.policy.as_ref()?.id.as_str()))
+                .collect();
+            out.extend(misspelt(&notify.routes, "control", &known));
+            out.extend(misspelt(&notify.routes, "policy", &policies));
         }
     }
     Judged {

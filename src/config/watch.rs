@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 /// How long nothing may have changed before an edit is over.
 const STILL: Duration = Duration::from_millis(300);
 
-/// A watch over files and folders; ends when it is dropped.
+/// A watch over files and folders; ends when it is dropped. A folder is the one that was there when the watch began: after
+/// each change another watch is needed.
 #[derive(Debug)]
 pub struct Watch {
     changes: mpsc::Receiver<()>,
@@ -35,7 +36,9 @@ impl Watch {
         for path in paths {
             if path.is_dir() {
                 watcher.watch(path, RecursiveMode::Recursive)?;
-            } else if let Some(folder) = path.parent() {
+            }
+            // A folder that is put in the place of another is told by the one that holds both.
+            if let Some(folder) = path.parent() {
                 watcher.watch(folder, RecursiveMode::NonRecursive)?;
             }
         }
@@ -101,5 +104,22 @@ mod tests {
         fs::write(root.join("tripline.yaml.part"), "b").unwrap();
         fs::rename(root.join("tripline.yaml.part"), root.join("tripline.yaml")).unwrap();
         assert!(is_told(&mut watch, 60).await);
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_the_place_of_another_is_told_and_watched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let controls = folder.path().join("controls");
+        let begin = || Watch::over(std::slice::from_ref(&controls)).unwrap();
+        let mut watch = begin();
+        fs::create_dir(&controls).unwrap();
+        assert!(is_told(&mut watch).await, "it came");
+        let mut watch = begin();
+        fs::rename(&controls, folder.path().join("before")).unwrap();
+        fs::create_dir(&controls).unwrap();
+        assert!(is_told(&mut watch).await, "it is another");
+        let mut watch = begin();
+        fs::write(controls.join("new.yaml"), "id: new").unwrap();
+        assert!(is_told(&mut watch).await);
     }
 }

@@ -1,32 +1,26 @@
-//! What must be done besides running controls: the log is signed, what came into force is recorded, removed
-//! controls let go of their findings, old evidence goes, and whoever watches us hears that we live. Each
-//! chore may fail without harm; it is done again at its next turn.
+//! What must be done besides running controls: the log is signed, what came into force is recorded, old evidence
+//! goes, and whoever watches us hears that we live. Each chore may fail without harm; it is done again at its next
+//! turn.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
 
+use super::absent::{self, When};
 use crate::{
     audit::{
         checkpoint,
         key::Key,
         leaf::{self, Event, Fact, Leaf, Life, What},
     },
-    clock::stamp,
     config::file::{Address, Ping},
     connector,
     evidence::{self, Archive, retention},
-    finding,
-    model::{
-        finding::{Change, Finding, Status},
-        id::{ControlId, FindingKey, RunId, Sha},
-        notice::Item,
-    },
-    notify::plan,
+    model::id::Sha,
     run::{Context, Set},
-    store::{self, Page, Tx, audit, definitions, findings, meta, outbox, snapshots},
+    store::{self, Page, Tx, audit, definitions, meta, snapshots},
 };
 
 /// How long runs, ticks and delivered notices are kept for people; what proves them is in the log for ever.
@@ -104,12 +98,21 @@ async fn beat(tx: &mut Tx, now: DateTime<Utc>) -> Result<(), store::Error> {
     meta::set(tx, meta::HEARTBEAT, &now.to_rfc3339()).await
 }
 
-/// Records which definitions came into force since the last load, and retires what belongs to controls that
-/// are gone. Gives how many definitions were new.
+/// What a load brought.
+#[derive(Debug, Default)]
+pub struct Adopted {
+    /// How many definitions are new.
+    pub new: usize,
+    /// Why the absence of controls is not believed, in a sentence.
+    pub doubted: Option<String>,
+}
+
+/// Records which definitions came into force since the last load, and since when controls are away. What belongs to
+/// those that were away for long enough is let go; at once, when that is meant.
 ///
 /// # Errors
 /// The store cannot be written.
-pub async fn adopt(cx: &Context, set: &Set) -> Result<usize, store::Error> {
+pub async fn adopt(cx: &Context, set: &Set, when: When) -> Result<Adopted, store::Error> {
     let now = cx.clock.now();
     let mut tx = cx.store.begin().await?;
     let mut leaves = Vec::new();
@@ -129,10 +132,18 @@ pub async fn adopt(cx: &Context, set: &Set) -> Result<usize, store::Error> {
         leaves.push(Leaf::new(now, Fact::Definition(fact)));
     }
     let new = leaves.len();
-    leaves.extend(retire(&mut tx, set, now).await?);
+    let settled = absent::settle(&mut tx, set, (when, now)).await?;
+    leaves.extend(settled.leaves);
     audit::append(&mut tx, &leaves).await?;
     tx.commit().await?;
-    Ok(new)
+    for control in settled.missed {
+        let until = now + absent::GRACE;
+        tracing::warn!(%control, %until, "is not loaded any more: its findings stay as they are until then");
+    }
+    Ok(Adopted {
+        new,
+        doubted: settled.doubted,
+    })
 }
 
 /// Keeps what judges in each control, so that its runs can be replayed when its file has changed.
@@ -167,46 +178,6 @@ fn in_force(set: &Set) -> Vec<(What, String, Option<u32>, Sha)> {
         .chain(controls)
         .chain(policies)
         .collect()
-}
-
-/// Lets findings of removed controls go: nobody watches their subjects any more.
-async fn retire(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<Vec<Leaf>, store::Error> {
-    let run = RunId::from(stamp("load-", now));
-    let mut changes: Vec<Change> = Vec::new();
-    let mut gone: BTreeSet<ControlId> = BTreeSet::new();
-    for id in findings::controls(tx).await? {
-        let known = || set.catalog.controls.contains_key(&id);
-        if id.as_str().starts_with("source:") || known() {
-            continue;
-        }
-        let kept = findings::of_control(tx, &id).await?;
-        let here: Vec<Finding> = kept
-            .into_iter()
-            .filter(|f| f.state.status != Status::Retired)
-            .collect();
-        changes.extend(finding::removed(here, &run, now));
-        gone.insert(id);
-    }
-    findings::apply(tx, &changes).await?;
-    let mut ends = Vec::new();
-    for change in changes.iter().filter(|c| c.effect.is_some()) {
-        let fates = outbox::fates(tx, change.finding.key).await?.into_iter();
-        let told = fates.filter(|(_, fate)| !matches!(fate, outbox::Fate::LeftOut(_)));
-        let told: Vec<Item> = told.map(|(item, _)| item).collect();
-        ends.extend(plan::removed(change, &told, now));
-    }
-    outbox::enqueue(tx, &ends).await?;
-    for source in set.catalog.sources.keys() {
-        let key = FindingKey::of(&finding::gap_control(source), &finding::gap_subject(source));
-        for control in &gone {
-            if let Some(gap) = findings::get(tx, key).await? {
-                let change = finding::gap_without(gap, control, &run, now);
-                findings::apply(tx, std::slice::from_ref(&change)).await?;
-                changes.push(change);
-            }
-        }
-    }
-    Ok(Leaf::of_changes(now, &changes))
 }
 
 /// Lets go of snapshots, runs, ticks and notices that nothing needs any more. Gives how many snapshots went.

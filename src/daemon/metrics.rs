@@ -66,6 +66,10 @@ fn describe() {
         "Attempts to send a notice that failed."
     );
     describe_counter!(
+        "tripline_notices_unrouted_total",
+        "What is told to nobody, because no route names anybody who can be reached."
+    );
+    describe_counter!(
         "tripline_notices_sent_total",
         "Notices that a receiver accepted."
     );
@@ -108,6 +112,11 @@ pub fn ran(control: &ControlId, ended: &Ended, took: Duration) {
         Ended::Lost(_) => "lost",
     };
     counter!("tripline_runs_total", "outcome" => outcome).increment(1);
+    let unrouted = match ended {
+        Ended::Ran(summary) => summary.unrouted,
+        _ => 0,
+    };
+    counter!("tripline_notices_unrouted_total").increment(unrouted);
     histogram!("tripline_run_duration_seconds", "control" => control.to_string())
         .record(took.as_secs_f64());
 }

@@ -1,5 +1,6 @@
 //! The daemon: everything wired together, kept alive, reloaded and stopped.
 
+pub mod absent;
 pub mod chores;
 pub mod metrics;
 mod probe;

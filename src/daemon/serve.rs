@@ -17,7 +17,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Live, chores,
+    Live,
+    absent::{self, When},
+    chores,
     metrics::Metrics,
     probe::Pages,
     wire::{self, Wired},
@@ -120,7 +122,10 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let daemon = Arc::new(daemon(wired, origin, stop.clone())?);
     chores::life(&daemon.cx, Event::Start).await?;
-    let new = chores::adopt(&daemon.cx, &daemon.live.get()).await?;
+    let adopted = chores::adopt(&daemon.cx, &daemon.live.get(), When::Load).await?;
+    if let Some(doubt) = &adopted.doubted {
+        doubted(&daemon, doubt).await?;
+    }
     let (heart, beats) = Heart::start().await?;
     let watch = heart::watch(daemon.pulse.clone(), Duration::from_secs(1), || {
         tracing::error!("the heartbeat stopped; ending, so that somebody notices");
@@ -141,7 +146,7 @@ pub async fn serve(
         web::serve(listener, pages, stop.clone()),
         stop.clone(),
     ));
-    tracing::info!(%address, controls = daemon.live.get().catalog.controls.len(), new, "watching");
+    tracing::info!(%address, controls = daemon.live.get().catalog.controls.len(), new = adopted.new, "watching");
     ready();
 
     signalled(&stop).await?;
@@ -185,6 +190,21 @@ fn daemon(wired: Wired, origin: Option<Origin>, stop: CancellationToken) -> anyh
         reloaded: Notify::new(),
         stop,
     })
+}
+
+/// Controls are missing at the start, and so many that it is not believed: they are not watched, what they found
+/// stays as it is, and administrators hear of it.
+async fn doubted(daemon: &Daemon, doubt: &str) -> anyhow::Result<()> {
+    tracing::error!(
+        "{doubt}; nothing is let go of, and they are not watched: {}",
+        absent::WAY_OUT
+    );
+    let sentence = format!(
+        "At the start {doubt}. Nothing is let go of, and they are not watched; {}.",
+        absent::WAY_OUT
+    );
+    super::reload::tell(daemon, ("Controls are missing", &sentence)).await?;
+    Ok(())
 }
 
 /// Says to whoever started us that we are ready, and keeps saying that we live.
@@ -314,6 +334,9 @@ async fn tell(daemon: Arc<Daemon>) {
 /// Does to exceptions what time, evidence and the files ask for.
 async fn govern(daemon: Arc<Daemon>) {
     loop {
+        if let Err(error) = absent::later(&daemon.cx, &daemon.live.get()).await {
+            tracing::error!(%error, "what is left of removed controls could not be looked at");
+        }
         match register::sweep(&daemon.cx, &daemon.live.get()).await {
             Ok(swept) if swept.moved + swept.uncovered + swept.owed > 0 => {
                 tracing::info!(

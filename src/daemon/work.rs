@@ -201,6 +201,12 @@ pub fn log(ended: &Ended) {
                 not_checked = run.not_checked.map_or("-", |why| why.as_str()), moved = summary.moved, owed = summary.owed,
                 "ran"
             );
+            if summary.unrouted > 0 {
+                tracing::warn!(
+                    control = %run.control, findings = summary.unrouted,
+                    "nobody is told of them: no route names anybody who can be reached"
+                );
+            }
         }
         Ended::Skipped(control, why) => tracing::info!(%control, why, "skipped"),
         Ended::Failed(control, error) => tracing::error!(%control, %error, "failed"),

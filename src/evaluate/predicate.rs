@@ -13,7 +13,7 @@ use datafusion::{
         DFSchema, ScalarValue,
         tree_node::{TreeNode, TreeNodeRecursion},
     },
-    logical_expr::{ColumnarValue, Expr, ExprSchemable, Volatility},
+    logical_expr::{ColumnarValue, Expr, ExprSchemable, Operator, Volatility},
     physical_expr::PhysicalExpr,
 };
 
@@ -39,6 +39,7 @@ pub struct Predicate {
     /// The columns that the condition reads, in the order in which it was planned.
     columns: Schema,
     schema: SchemaRef,
+    compared: Vec<(String, String)>,
 }
 
 /// Why a condition over a row has no answer at all.
@@ -97,6 +98,7 @@ impl Predicate {
             ));
         }
         let used = used(&planned);
+        let compared = compared(&planned);
         let columns = Schema {
             columns: all
                 .columns
@@ -116,6 +118,7 @@ impl Predicate {
             expr,
             columns,
             schema,
+            compared,
         })
     }
 
@@ -127,6 +130,11 @@ impl Predicate {
     /// The columns that the condition reads.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.columns.columns.iter().map(|c| c.name.as_str())
+    }
+
+    /// The columns that the condition compares with a text, each with that text.
+    pub fn compared(&self) -> &[(String, String)] {
+        &self.compared
     }
 
     /// The truth of the condition for a row. `None` is SQL's unknown, and what cannot be computed is unknown
@@ -183,6 +191,45 @@ fn used(expr: &Expr) -> BTreeSet<String> {
         .into_iter()
         .map(|c| c.name.clone())
         .collect()
+}
+
+fn compared(expr: &Expr) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut note = |column: &Expr, text: &Expr| {
+        if let (Some(column), Some(text)) = (column_of(column), text_of(text)) {
+            found.push((column, text));
+        }
+    };
+    let _ = expr.apply(|e| {
+        match e {
+            Expr::BinaryExpr(b) if matches!(b.op, Operator::Eq | Operator::NotEq) => {
+                note(&b.left, &b.right);
+                note(&b.right, &b.left);
+            }
+            Expr::InList(list) => list.list.iter().for_each(|one| note(&list.expr, one)),
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn column_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Column(column) => Some(column.name.clone()),
+        Expr::Cast(cast) => column_of(&cast.expr),
+        _ => None,
+    }
+}
+
+fn text_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten().map(ToOwned::to_owned),
+        Expr::Cast(cast) => text_of(&cast.expr),
+        _ => None,
+    }
 }
 
 /// Whether an expression means another thing at another time.

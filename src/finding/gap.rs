@@ -135,7 +135,7 @@ pub fn gap_without(known: Finding, control: &ControlId, run: &RunId, now: DateTi
     let waited = stopped.remove(control).is_some();
     let mut finding = known.clone();
     let (effect, reason) = if waited && stopped.is_empty() {
-        leave(&mut finding.state)
+        leave(&mut finding.state, Authority::Control)
     } else {
         (None, Reason::StillOpen)
     };

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::model::{
     control::Rules,
     finding::{Effect, MAX_OPENINGS, Observation, Origin, Reason, State, Status},
-    outcome::Unknown,
+    outcome::{Authority, Unknown},
 };
 
 /// How many known results the history holds.
@@ -79,7 +79,7 @@ pub fn step(state: &State, observation: Observation, rules: &Rules, moment: Mome
         Observation::Pass => known(&mut next, false, rules, moment),
         Observation::Fail => known(&mut next, true, rules, moment),
         Observation::Unknown(why) => hold(&mut next, why, moment.now),
-        Observation::Left(_) => leave(&mut next),
+        Observation::Left(by) => leave(&mut next, by),
     };
     count_transition(&mut next, state.status, effect);
     Step {
@@ -115,12 +115,17 @@ fn hold(state: &mut State, why: Unknown, now: DateTime<Utc>) -> Verdict {
     (None, Reason::UnknownHolds)
 }
 
-pub(super) fn leave(state: &mut State) -> Verdict {
+pub(super) fn leave(state: &mut State, by: Authority) -> Verdict {
     if state.status == Status::Retired {
+        // The control came back, and the subject is gone after all.
+        if state.left == Some(Authority::Control) && by != Authority::Control {
+            (state.left, state.interrupted) = (Some(by), false);
+        }
         return (None, Reason::AlreadyLeft);
     }
     let told = state.status.is_open() && state.announced;
-    state.status = Status::Retired;
+    state.interrupted = by == Authority::Control && state.status.is_open();
+    (state.status, state.left) = (Status::Retired, Some(by));
     (state.fails, state.passes, state.absences) = (0, 0, 0);
     (state.unverified_since, state.unverified) = (None, None);
     (told.then_some(Effect::Retired), Reason::Left)
@@ -130,6 +135,7 @@ pub(super) fn leave(state: &mut State) -> Verdict {
 pub(super) fn revive(state: &mut State) {
     if state.status == Status::Retired {
         (state.status, state.resolved_at) = (Status::Clear, None);
+        state.left = None;
     }
 }
 
@@ -248,7 +254,7 @@ fn suspect_or_open(state: &mut State, rules: &Rules, moment: Moment) -> Verdict 
 
 /// Opens an episode, and says whether it is the story of the last one again.
 pub(super) fn open_again(state: &mut State, rules: &Rules, now: DateTime<Utc>) -> Effect {
-    let again = is_recent(state, rules, now);
+    let again = state.interrupted || is_recent(state, rules, now);
     open(state, Status::Open, now);
     if again {
         Effect::Reopened
@@ -262,6 +268,7 @@ pub(super) fn pass_without_episode(
     rules: &Rules,
     now: DateTime<Utc>,
 ) -> Verdict {
+    state.interrupted = false;
     let reason = if state.status == Status::Suspect {
         Reason::Blip
     } else {
@@ -309,10 +316,14 @@ fn flapping(state: &mut State, failed: bool, rules: &Rules, now: DateTime<Utc>) 
     }
 }
 
+/// Opens an episode. One that the removal of its control cut short goes on, with the day since when it is open:
+/// nobody mended anything, and no time was won.
 fn open(state: &mut State, status: Status, now: DateTime<Utc>) {
-    state.status = status;
+    (state.status, state.announced) = (status, true);
+    if std::mem::take(&mut state.interrupted) {
+        return;
+    }
     state.episode = state.episode.saturating_add(1);
-    state.announced = true;
     state.opened_at = Some(now);
     state.openings.push(now);
     let surplus = state.openings.len().saturating_sub(MAX_OPENINGS);

@@ -88,6 +88,12 @@ pub struct State {
     pub absences: u32,
     /// Counts every transition; part of a notice's key.
     pub transition: u32,
+    /// Who said that it left, as long as it is retired. Not known of what was retired by an older program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Authority>,
+    /// Its episode was open when its control was removed: should the control come back, the episode goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
 }
 
 impl Default for State {
@@ -107,6 +113,8 @@ impl Default for State {
             unverified: None,
             absences: 0,
             transition: 0,
+            left: None,
+            interrupted: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     choice,
     model::{
         finding::{Finding, Status},
-        notice::{Delivery, Item, Kind},
+        notice::{Delivery, Item, Kind, Word},
     },
 };
 
@@ -112,7 +112,9 @@ fn over(item: &Item, finding: &Finding, began: Option<Delivery>, medium: Medium)
         Some(Delivery::Sent) => {}
     }
     // A machine needs the end of each episode that it knows; a person is told what is the case.
-    let later = finding.state.episode > item.episode && finding.state.status.is_open();
+    // An episode that the removal of its control cut short goes on when the control comes back.
+    let again = finding.state.episode > item.episode || item.word == Word::Retired;
+    let later = again && finding.state.status.is_open();
     if later && matches!(medium, Medium::Mail | Medium::Slack) {
         return Verdict::Drop(Dropped::OpenAgain);
     }

@@ -21,7 +21,7 @@ use crate::{
         exception::{State, Suspension},
         finding::{Change, Effect, Finding, Observation, Reason, Status},
         id::{ControlId, ExceptionId, FindingKey},
-        outcome::Unknown,
+        outcome::{Authority, Unknown},
     },
     run::{Context, Set, Uncovered, lost, owed_by_sweep},
     store::{self, Page, Tx, audit, coverage, exceptions, findings, outbox},
@@ -153,15 +153,18 @@ fn late(set: &Set, record: &mut Record, now: DateTime<Utc>) -> bool {
     true
 }
 
-/// Whether every subject of an exception was retired: the end of an identity is the end of what it may.
+/// Whether every subject of an exception left the inventory of record: the end of an identity is the end of what it
+/// may. That nobody looks at it, because its control is not loaded, says nothing of the subject.
 async fn gone(tx: &mut Tx, record: &Record) -> Result<bool, Error> {
     let subjects = record.frozen.iter().flat_map(|f| &f.terms.subjects);
     let keys: Vec<FindingKey> = subjects
         .map(|s| FindingKey::of(&s.control, &s.subject))
         .collect();
     let known = findings::of_keys(tx, &keys).await?;
-    let retired = |f: &Finding| f.state.status == Status::Retired;
-    Ok(!keys.is_empty() && known.len() == keys.len() && known.values().all(retired))
+    let left = |f: &Finding| {
+        f.state.status == Status::Retired && f.state.left == Some(Authority::Inventory)
+    };
+    Ok(!keys.is_empty() && known.len() == keys.len() && known.values().all(left))
 }
 
 /// What in the files puts an active exception out of force.
@@ -175,8 +178,8 @@ fn cause(set: &Set, record: &Record, now: DateTime<Utc>) -> Option<(Suspension, 
     }
     let terms = &record.frozen.as_ref()?.terms;
     let policy = set.catalog.policies.get(&terms.provision.policy);
-    let text = policy.map(|p| p.text_digest());
-    if text != Some(terms.policy.text) {
+    // A policy that is not loaded has changed nothing, and no control of it is loaded either.
+    if policy.is_some_and(|p| p.text_digest() != terms.policy.text) {
         let why = format!(
             "the text of `{}` is not what it was when it was approved",
             terms.provision.policy

@@ -15,6 +15,7 @@ use crate::{
         exception::State,
         finding::{Finding, Status},
         id::ControlId,
+        outcome::Authority,
     },
     run::{Context, Set},
     signal::{lifecycle, record::Signal},
@@ -89,7 +90,9 @@ async fn unneeded(
     let known = findings::of_control(tx, &control.id).await?;
     let passes = |f: &Finding| {
         let is = f.state.status;
-        matches!(is, Status::Clear | Status::Resolved | Status::Retired)
+        // What was let go of with its control says nothing of its subject.
+        let left = is == Status::Retired && f.state.left != Some(Authority::Control);
+        left || matches!(is, Status::Clear | Status::Resolved)
     };
     let still = |record: &Record| {
         let subjects = record.frozen.iter().flat_map(|f| &f.terms.subjects);

@@ -107,6 +107,8 @@ pub struct Summary {
     pub owed: u64,
     /// How many rows of findings were written.
     pub written: u64,
+    /// How many findings nobody is told of, because no route names anybody who can be reached.
+    pub unrouted: u64,
     /// When it is looked at again, if it is.
     pub recheck: Option<DateTime<Utc>>,
 }
@@ -215,6 +217,7 @@ impl Decided {
         Summary {
             moved: self.moved(),
             owed: self.plan.items.len() as u64,
+            unrouted: self.plan.unrouted(),
             run: self.run,
             written,
             recheck: self.recheck,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::key::Key,
     cli::out::{Ink, Out},
-    daemon::{chores, work},
+    daemon::{absent::When, chores, work},
     deliver,
     model::{finding::Effect, id::ControlId, policy::Severity},
     register, review,
@@ -65,7 +65,7 @@ impl Stage {
         let today = self.systems.today.date_naive();
         let first = today.checked_sub_days(Days::new(days)).unwrap_or(today);
         self.clock.set(first.and_time(NaiveTime::MIN).and_utc());
-        chores::adopt(&self.cx, &self.set).await?;
+        chores::adopt(&self.cx, &self.set, When::Load).await?;
         let known = self.year().await?;
         self.chance().await?;
         out.line(format!(

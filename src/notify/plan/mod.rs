@@ -94,6 +94,14 @@ pub struct Plan {
     pub silent: Vec<Silence>,
 }
 
+impl Plan {
+    /// How much is told to nobody because no route names anybody who can be reached.
+    pub fn unrouted(&self) -> u64 {
+        let lost = |s: &&Silence| matches!(s.reason, Silent::NoRoute | Silent::NobodyToTell);
+        self.silent.iter().filter(lost).count() as u64
+    }
+}
+
 /// Plans the notices of one run of one control.
 pub fn plan(planning: &Planning<'_>) -> Plan {
     let mut out = Plan::default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{COLUMNS, Desk, Rule, To};
+use super::{COLUMNS, Desk, Rule, To, literals};
 use crate::{
     evaluate::Predicate,
     model::{
@@ -69,6 +69,9 @@ impl Desk {
                 ));
             }
         }
+        out.extend(literals::unknown(&options.routes, &|column| {
+            desk.values(column)
+        }));
         let read: Vec<Option<Rule>> = options
             .routes
             .iter()
@@ -82,6 +85,7 @@ impl Desk {
         if out.iter().any(|d| d.level == Level::Error) {
             return Err(out);
         }
+        out.extend(desk.unheard(&options.routes));
         Ok((desk, out))
     }
 

@@ -2,10 +2,13 @@
 //! and each says by which number and text it matched. Decides nothing about what is worth telling.
 
 mod compile;
+mod literals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+
+pub use literals::misspelt;
 
 use super::options::Medium;
 use crate::{

@@ -5,7 +5,7 @@ use tripline::{
     model::{
         finding::{Effect, Finding, Origin, Reason, State, Status},
         id::{FindingKey, Sha},
-        outcome::Unknown,
+        outcome::{Authority, Unknown},
         policy::Severity,
     },
     store::{
@@ -583,6 +583,8 @@ prop_compose! {
             openings: vec![time(1), time(2)],
             resolved_at: present[2].then(|| time(3)),
             unverified_since: present[3].then(|| time(4)),
+            left: present[1].then_some(Authority::Inventory),
+            interrupted: present[2],
         };
         f.severity = severity;
         f.owners = owners.into_iter().map(|o| o.replace('\0', "")).collect();

@@ -39,6 +39,7 @@ pub(super) fn finding(control: &str, subject: &str, status: Status) -> Finding {
             unverified: Some(Unknown::Stale),
             absences: 1,
             transition: 3,
+            ..State::default()
         },
         severity: Severity::High,
         owners: vec!["ada".to_owned(), "platform security; ünit".to_owned()],

@@ -71,7 +71,19 @@ async fn who_was_told_of_a_finding_hears_when_its_control_is_removed() {
         };
         fs::remove_file(company.on.path("controls/review.yaml")).unwrap();
         let pass = |at: &str| company.on.check(at).ends(0);
-        pass("2031-06-02T10:00:00Z");
+        let doubted = company.on.check("2031-06-02T09:59:00Z");
+        doubted.ends(2);
+        assert!(
+            doubted
+                .err()
+                .contains("1 of 1 open findings would be let go"),
+            "{}",
+            doubted.err()
+        );
+        assert!(doubted.err().contains("--let-go"), "{}", doubted.err());
+        assert_eq!(company.on.list(&["findings"]).len(), 1);
+        let meant = ["check", "--let-go", "--as-of", "2031-06-02T10:00:00Z"];
+        company.on.run(&meant, None).ends(0);
         pass("2031-06-02T10:01:01Z");
         pass("2031-06-02T10:10:00Z");
         let posts = soc.posts();
@@ -84,6 +96,101 @@ async fn who_was_told_of_a_finding_hears_when_its_control_is_removed() {
             text.contains("Its control was removed. It was not mended."),
             "{text}"
         );
+        company.verified();
+    }
+}
+
+/// Three vendors lapse in all; the control `other` says so of one, `review` of the other two.
+fn two_controls(company: &Company) {
+    let of = |id: &str, filter: &str| {
+        let named = CONTROL.replace("id: review\n", &format!("id: {id}\n"));
+        named.replace(
+            "FROM vendors.vendors",
+            &format!("FROM vendors.vendors WHERE {filter}"),
+        )
+    };
+    company
+        .on
+        .write("controls/review.yaml", &of("review", "id <> 'V-0'"));
+    company
+        .on
+        .write("controls/other.yaml", &of("other", "id = 'V-0'"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_that_is_gone_for_a_moment_closes_nothing() {
+    for (store, _kept) in stores().await {
+        let soc = Receiver::open().await;
+        let Some(company) = Company::new(&store, &webhook(&soc), TO_SOC) else {
+            return;
+        };
+        two_controls(&company);
+        let both = |minute: &str, code: i32| {
+            for id in ["review", "other"] {
+                let at = format!("2031-06-02T{minute}Z");
+                company
+                    .on
+                    .run(&["check", "--control", id, "--as-of", &at], None)
+                    .ends(code);
+            }
+        };
+        company.lapsed(&[]);
+        both("07:00:00", 0);
+        company.lapsed(&[0, 1, 2]);
+        both("08:00:00", 1);
+        both("08:01:01", 1);
+        let seen = || {
+            let rows = company.on.list(&["findings"]).into_iter();
+            let rows = rows.map(|f| {
+                let text = |key: &str| f[key].as_str().unwrap_or_default().to_owned();
+                (
+                    text("subject"),
+                    text("state"),
+                    text("opened_at"),
+                    f["episode"].clone(),
+                )
+            });
+            rows.collect::<Vec<_>>()
+        };
+        let (before, told) = (seen(), soc.posts().len());
+        assert_eq!(before.len(), 3);
+        let file = company.on.path("controls/other.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        // A daemon or a check meanwhile, twice: the hour counts from the first.
+        company.check("2031-06-02T08:10:00Z").ends(1);
+        company.check("2031-06-02T09:09:00Z").ends(1);
+        assert_eq!(seen(), before);
+        fs::write(&file, &text).unwrap();
+        both("09:20:00", 1);
+        both("09:30:00", 1);
+        assert_eq!(
+            seen(),
+            before,
+            "the same episode, open since the same moment"
+        );
+        assert_eq!(soc.posts().len(), told, "nobody hears of it");
+
+        // Away for longer than an hour, from the first check that misses it.
+        fs::remove_file(&file).unwrap();
+        company.check("2031-06-02T10:00:00Z").ends(1);
+        company.check("2031-06-02T10:59:00Z").ends(1);
+        assert_eq!(seen(), before);
+        company.check("2031-06-02T11:00:00Z").ends(1);
+        assert_eq!(seen().len(), 2);
+        company.check("2031-06-02T11:01:01Z").ends(1);
+        assert_eq!(
+            soc.posts().len(),
+            told + 1,
+            "who heard of it hears that nobody looks any more"
+        );
+        // A way round the deadline it is not.
+        fs::write(&file, &text).unwrap();
+        both("12:00:00", 1);
+        both("12:01:01", 1);
+        assert_eq!(seen(), before);
+        let last = soc.posts().last().unwrap().json();
+        assert_eq!(last["data"]["word"], "reopened");
         company.verified();
     }
 }
