@@ -66,6 +66,12 @@ pub enum What {
         #[arg(long, value_name = "TIME")]
         until: Option<DateTime<Utc>>,
     },
+    /// Go on with the log in the store under a new key: the old one is lost, or signed another log.
+    NewKey {
+        /// It is meant: whoever holds an old head can no longer show that the log goes on from it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print the proof that what happened to a finding, or a run, is in the log (`c2sp.org/tlog-proof@v1`).
     Prove {
         /// The finding or the run, or enough of its name.
@@ -126,6 +132,9 @@ pub(super) async fn run(args: &Args, files: &Files, out: &mut Out) -> anyhow::Re
         Ok(loaded) => loaded,
         Err(code) => return Ok(code),
     };
+    if let What::NewKey { yes } = args.what {
+        return super::new_key::run(&config, yes, out).await;
+    }
     let store = wire::open(&config).await?;
     let mut tx = store.read().await?;
     let done = match &args.what {
@@ -135,6 +144,7 @@ pub(super) async fn run(args: &Args, files: &Files, out: &mut Out) -> anyhow::Re
             write(&mut tx, &config, (path, period), out).await
         }
         What::Prove { what, leaf } => prove(&mut tx, what, *leaf, out).await,
+        What::NewKey { .. } => Ok(ExitCode::SUCCESS),
     };
     drop(tx);
     store.close().await;

@@ -18,7 +18,9 @@ use super::{
 use crate::{
     daemon::{
         absent::{self, Absent, When},
-        chores, wire,
+        chores,
+        signing::Signer,
+        wire,
         work::{self, Ended},
     },
     deliver,
@@ -73,6 +75,7 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     if args.dry_run {
         return rehearse::all(opened, only.as_ref(), out).await;
     }
+    let signer = Signer::open(opened.store(), &opened.config).await?;
     let when = if args.let_go { When::Meant } else { When::Load };
     if let Some(doubt) = doubted(opened, when).await? {
         let said = format!("error: {doubt}\n{}", absent::WAY_OUT);
@@ -93,8 +96,7 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     bar.finish_and_clear();
     let delivery = wire::delivery(&opened.cx, &opened.config)?;
     let told = deliver::once(&delivery, &opened.set).await?;
-    let key = wire::key(&opened.config)?;
-    chores::checkpoint(&opened.cx, &key).await?;
+    signer.sign(&opened.cx).await?;
 
     let all = open(opened, only.as_ref(), Severity::Low).await?;
     let grave = open(opened, only.as_ref(), args.fail_on).await?;

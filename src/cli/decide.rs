@@ -16,7 +16,7 @@ use super::{
 use crate::{
     audit::token,
     clock::stamp,
-    daemon::wire,
+    daemon::signing::Signer,
     model::{
         id::{ControlId, SubjectId},
         span::Span,
@@ -71,7 +71,8 @@ const LONGEST: Span = Span::hours(1);
 /// # Errors
 /// When the store or the evidence cannot be read.
 pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
-    let key = wire::key(&opened.config)?;
+    let signer = Signer::open(opened.store(), &opened.config).await?;
+    let key = signer.key();
     match &args.what {
         Some(What::Key) => {
             out.json(&key.tokens().jwk())?;

@@ -16,6 +16,7 @@ mod files;
 pub mod findings;
 mod log;
 mod named;
+mod new_key;
 pub mod notices;
 mod open;
 pub mod out;

@@ -18,7 +18,7 @@ use super::{
     runs::object,
 };
 use crate::{
-    daemon::wire,
+    daemon::signing::Signer,
     model::id::SubjectId,
     report::{
         self, changes, pack, process,
@@ -209,7 +209,7 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
             seed,
             period,
         } => {
-            let key = wire::key(&opened.config)?;
+            let signer = Signer::open(opened.store(), &opened.config).await?;
             let wanted = pack::Wanted {
                 organisation: &opened.config.organisation,
                 period: period.bounds(now),
@@ -220,7 +220,7 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
                     to: period.to,
                 },
             };
-            match pack::write(&mut tx, &opened.set, (folder, &key), &wanted, now).await {
+            match pack::write(&mut tx, &opened.set, (folder, signer.key()), &wanted, now).await {
                 Ok(files) => out.line(format!(
                     "{} in {}",
                     counted(files as u64, "file"),

@@ -1,5 +1,4 @@
-//! What must be done besides running controls: the log is signed, what came into force is recorded, old evidence
-//! goes, and whoever watches us hears that we live. Each chore may fail without harm; it is done again at its next
+//! What must be done besides running controls: what came into force is recorded, old evidence goes, and whoever watches us hears that we live. Each chore may fail without harm; it is done again at its next
 //! turn.
 
 use std::time::Duration;
@@ -10,11 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::absent::{self, When};
 use crate::{
-    audit::{
-        checkpoint,
-        key::Key,
-        leaf::{self, Event, Fact, Leaf, Life, What},
-    },
+    audit::leaf::{self, Event, Fact, Leaf, Life, What},
     config::file::{Address, Ping},
     connector,
     evidence::{self, Archive, retention},
@@ -25,33 +20,6 @@ use crate::{
 
 /// How long runs, ticks and delivered notices are kept for people; what proves them is in the log for ever.
 const HISTORY_DAYS: i64 = 400;
-
-/// Signs the head of the log, unless it was signed already. Gives its size.
-///
-/// # Errors
-/// The store cannot be written.
-pub async fn checkpoint(cx: &Context, key: &Key) -> anyhow::Result<u64> {
-    let mut tx = cx.store.begin().await?;
-    let head = audit::head(&mut tx).await?;
-    let last = audit::last_checkpoint(&mut tx).await?;
-    if head.size == 0 || last.is_some_and(|last| last.size == head.size) {
-        return Ok(head.size);
-    }
-    let note = checkpoint::Checkpoint {
-        origin: key.public().origin().to_owned(),
-        size: head.size,
-        root: head.root,
-    }
-    .sign(key)?;
-    let kept = audit::Checkpoint {
-        size: head.size,
-        note,
-        at: cx.clock.now(),
-    };
-    audit::keep_checkpoint(&mut tx, &kept).await?;
-    tx.commit().await?;
-    Ok(head.size)
-}
 
 /// Records that the daemon began or stopped; on a start also since when nobody was there.
 ///

@@ -6,6 +6,7 @@ pub mod metrics;
 mod probe;
 mod reload;
 pub mod serve;
+pub mod signing;
 pub mod wire;
 pub mod work;
 

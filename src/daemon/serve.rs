@@ -22,11 +22,12 @@ use super::{
     chores,
     metrics::Metrics,
     probe::Pages,
+    signing::Signer,
     wire::{self, Wired},
     work,
 };
 use crate::{
-    audit::{key::Key, leaf::Event},
+    audit::leaf::Event,
     clock::SharedClock,
     config::{Config, Loaded, overrides::Overrides},
     deliver,
@@ -73,7 +74,7 @@ pub(super) struct Daemon {
     pub(super) live: Live,
     pub(super) archive: Archive,
     pub(super) config: Config,
-    pub(super) key: Key,
+    pub(super) signer: Signer,
     /// The ways out; a reload puts others in their place.
     pub(super) delivery: RwLock<Arc<deliver::Context>>,
     pub(super) origin: Option<Origin>,
@@ -120,7 +121,12 @@ pub async fn serve(
     let wired = wire::wire(loaded, clock, collecting.clone()).await?;
     let listener = web::bind(wired.config.web.listen).await?;
     let address = listener.local_addr()?;
-    let daemon = Arc::new(daemon(wired, origin, stop.clone())?);
+    let daemon = Arc::new(daemon(wired, origin, stop.clone()).await?);
+    for (name, channel) in daemon.config.notify.channels.iter() {
+        for error in channel.secrets().into_iter().filter_map(|s| s.read().err()) {
+            tracing::warn!(channel = name.text, %error, "nobody can be told over it until that is mended");
+        }
+    }
     chores::life(&daemon.cx, Event::Start).await?;
     let adopted = chores::adopt(&daemon.cx, &daemon.live.get(), When::Load).await?;
     if let Some(doubt) = &adopted.doubted {
@@ -161,27 +167,31 @@ pub async fn serve(
     drop(watch);
     heart.stop().await;
     chores::life(&daemon.cx, Event::Stop).await?;
-    chores::checkpoint(&daemon.cx, &daemon.key).await?;
+    daemon.signer.sign(&daemon.cx).await?;
     daemon.cx.store.close().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-fn daemon(wired: Wired, origin: Option<Origin>, stop: CancellationToken) -> anyhow::Result<Daemon> {
+async fn daemon(
+    wired: Wired,
+    origin: Option<Origin>,
+    stop: CancellationToken,
+) -> anyhow::Result<Daemon> {
     let Wired {
         cx,
         set,
         archive,
         config,
     } = wired;
-    let key = wire::key(&config)?;
+    let signer = Signer::open(&cx.store, &config).await?;
     let delivery = wire::delivery(&cx, &config)?;
     Ok(Daemon {
         cx,
         live: Live::new(set),
         archive,
         config,
-        key,
+        signer,
         delivery: RwLock::new(Arc::new(delivery)),
         origin,
         pulse: Pulse::default(),
@@ -387,7 +397,7 @@ async fn sign(daemon: Arc<Daemon>) {
         since = Duration::ZERO;
         let done = async {
             chores::alive(&daemon.cx).await?;
-            chores::checkpoint(&daemon.cx, &daemon.key).await
+            daemon.signer.sign(&daemon.cx).await
         };
         match done.await {
             Ok(size) => signed = size,

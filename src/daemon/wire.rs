@@ -1,11 +1,12 @@
 //! From what was loaded to what can run: opens the store and the evidence, and hands every part what it
 //! needs. Used by the daemon and by every command that runs a control or reads evidence.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::signing;
 use crate::{
     audit::key::Key,
     catalog::Catalog,
@@ -18,7 +19,7 @@ use crate::{
     model::id::SourceId,
     notify::route::Desk,
     run::{Context, Set},
-    store::{Schema, Store},
+    store::{self, Schema, Store},
 };
 
 /// An installation that is ready to run.
@@ -72,6 +73,24 @@ pub async fn wire(
 /// It cannot be opened, or its tables are not those of this program.
 pub async fn open(config: &Config) -> anyhow::Result<Store> {
     let options = &config.store;
+    if let (store::Options::Sqlite(path), Some(signed)) = (options, signing::signed(config))
+        && path != Path::new(":memory:")
+        && !path.exists()
+    {
+        anyhow::bail!(
+            "{options} is not there, and its log was signed, {signed} leaves of it: is its folder mounted? Put a backup in \
+             its place; or begin anew, without what it held: `tripline audit new-key`"
+        );
+    }
+    fresh(config).await
+}
+
+/// As [`open`], also where there was a store before and is none now: somebody decided to begin anew.
+///
+/// # Errors
+/// It cannot be opened, or its tables are not those of this program.
+pub async fn fresh(config: &Config) -> anyhow::Result<Store> {
+    let options = &config.store;
     let store = Store::open(options)
         .await
         .with_context(|| format!("{options} cannot be opened"))?;
@@ -102,7 +121,7 @@ pub fn set(catalog: Catalog, config: &Config) -> anyhow::Result<Set> {
     Ok(Set::new(catalog, desk)?)
 }
 
-/// The key that signs the log, made when there is none yet.
+/// The key that signs the log, without a look at the log: [`signing::Signer`] has that.
 ///
 /// # Errors
 /// It cannot be read or written, or is of another log.

@@ -141,7 +141,7 @@ impl Archive {
 
     fn local(folder: &FilePath) -> Result<Self> {
         let failed = |e| Error::Folder(folder.to_owned(), e);
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        private().create(folder).map_err(failed)?;
         let folder = folder.canonicalize().map_err(failed)?;
         let base = Path::from_absolute_path(&folder).map_err(|_| Error::Address(folder.clone()))?;
         let root = Url::parse("file:///").map_err(|_| Error::Address(folder.clone()))?;
@@ -403,16 +403,35 @@ fn name_of(path: &Path) -> Option<Sha> {
     format!("{}{rest}", parts.next()?).parse().ok()
 }
 
+/// Makes folders for this user alone: evidence is what others' systems keep from most people.
+fn private() -> std::fs::DirBuilder {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        folder.mode(0o700);
+    }
+    folder
+}
+
 /// Writes beside the target, waits for the disk, then puts the file in its place and waits for the folder.
 fn durably(target: &FilePath, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
     let folder = target
         .parent()
         .ok_or_else(|| io::Error::other("no folder"))?;
-    std::fs::create_dir_all(folder)?;
+    private().create(folder)?;
     let beside = target.with_extension(format!("{}.new", uuid::Uuid::new_v4()));
     let written = (|| {
-        let mut file = std::fs::File::create_new(&beside)?;
+        let mut file = std::fs::OpenOptions::new();
+        file.create_new(true).write(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            file.mode(0o600);
+        }
+        let mut file = file.open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&beside, target)?;

@@ -84,7 +84,12 @@ pub struct Sqlites {
     write: SqlitePool,
     read: SqlitePool,
     options: Arc<SqliteConnectOptions>,
+    /// The file that was opened, and which one it was.
+    file: Option<(Arc<Path>, FileId)>,
 }
+
+/// Which file has a name: its device and its number there.
+type FileId = (u64, u64);
 
 /// A transaction. Dropped without [`Tx::commit`], it leaves no trace.
 #[derive(Debug)]
@@ -126,6 +131,7 @@ impl Store {
                     write: pool.clone(),
                     read: pool,
                     options: Arc::new(options),
+                    file: None,
                 }))
             }
             Address::File(path) => Self::file(&path).await,
@@ -148,11 +154,14 @@ impl Store {
     }
 
     async fn file(path: &Path) -> Result<Self> {
-        prepare(path).map_err(|source| Error::File {
+        let opened = prepare(path).and_then(|()| id(path));
+        let opened = opened.map_err(|source| Error::File {
             path: path.to_owned(),
             source,
         })?;
         let options = sqlite(SqliteConnectOptions::new().filename(path))
+            // Only `prepare` makes a file: one that is gone later is a loss, not a new store.
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         let pool = |n, options| {
@@ -176,6 +185,7 @@ impl Store {
             write,
             read,
             options: Arc::new(options),
+            file: Some((path.into(), opened)),
         }))
     }
 
@@ -209,13 +219,24 @@ impl Store {
         })
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, has its tables, and is the one that was opened. A file that was moved away goes
+    /// on answering whoever has it open, and nobody would find there what is written now.
     pub async fn ping(&self) -> Result<()> {
-        match self {
-            Self::Sqlite(s) => sqlx::query("select 1").execute(&s.read).await.map(|_| ())?,
-            Self::Postgres(p) => sqlx::query("select 1").execute(p).await.map(|_| ())?,
+        if let Self::Sqlite(Sqlites {
+            file: Some((path, opened)),
+            ..
+        }) = self
+        {
+            let wrong = |source| Error::File {
+                path: path.to_path_buf(),
+                source,
+            };
+            if id(path).map_err(wrong)? != *opened {
+                let what = "this is another file than the one that was opened; stop, and put the right one in its place";
+                return Err(wrong(std::io::Error::other(what)));
+            }
         }
-        Ok(())
+        self.ready().await
     }
 
     /// Which database runs.
@@ -335,6 +356,19 @@ fn sqlite(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .pragma("journal_size_limit", "67108864")
         // In KiB: a batch of findings touches many pages of the key's index.
         .pragma("cache_size", "-32768")
+}
+
+/// Which file has this name now.
+#[cfg(unix)]
+fn id(path: &Path) -> std::io::Result<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    let about = std::fs::metadata(path)?;
+    Ok((about.dev(), about.ino()))
+}
+
+#[cfg(not(unix))]
+fn id(_: &Path) -> std::io::Result<FileId> {
+    Ok((0, 0))
 }
 
 /// Makes the folder and the file, both for this user alone: they hold findings and addresses.

@@ -32,6 +32,7 @@ impl Store {
             source,
         };
         remove(&partial).map_err(wrong)?;
+        private(&partial).map_err(wrong)?;
         let target = partial.to_string_lossy();
         if sqlites.options().get_filename() == Path::new(":memory:") {
             vacuum(&mut *sqlites.only().acquire().await?, &target).await?;
@@ -93,6 +94,18 @@ fn publish(partial: &Path, to: &Path) -> io::Result<u64> {
         File::open(folder)?.sync_all()?;
     }
     Ok(size)
+}
+
+/// An empty file for this user alone: SQLite writes into it, and a copy is as secret as what it copies.
+fn private(path: &Path) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new();
+    file.create_new(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        file.mode(0o600);
+    }
+    file.open(path).map(|_| ())
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -38,6 +38,7 @@ use crate::{
     config::{self, Loaded, overrides::Overrides},
     daemon::{
         serve,
+        signing::Signer,
         wire::{self, Wired},
     },
     yaml::decode,
@@ -169,12 +170,12 @@ async fn stage(folder: &Path, clock: &DemoClock, systems: Arc<Systems>) -> anyho
         cx, set, config, ..
     } = wired;
     let delivery = wire::delivery(&cx, &config)?;
-    let key = wire::key(&config)?;
+    let signer = Signer::open(&cx.store, &config).await?;
     Ok(Stage {
         cx,
         set: Arc::new(set),
         delivery,
-        key,
+        signer,
         clock: clock.clone(),
         systems,
         vendors: folder.join("vendors.csv"),

@@ -13,9 +13,8 @@ use super::{
     time::DemoClock,
 };
 use crate::{
-    audit::key::Key,
     cli::out::{Ink, Out},
-    daemon::{absent::When, chores, work},
+    daemon::{absent::When, chores, signing::Signer, work},
     deliver,
     model::{finding::Effect, id::ControlId, policy::Severity},
     register, review,
@@ -39,7 +38,7 @@ pub(super) struct Stage {
     /// Who tells.
     pub(super) delivery: deliver::Context,
     /// The key of the log.
-    pub(super) key: Key,
+    pub(super) signer: Signer,
     /// What time it is.
     pub(super) clock: DemoClock,
     /// The systems.
@@ -116,7 +115,7 @@ impl Stage {
             self.clock.set(morning + TimeDelta::minutes(minutes));
             deliver::once(&self.delivery, &self.set).await?;
         }
-        chores::checkpoint(&self.cx, &self.key).await?;
+        self.signer.sign(&self.cx).await?;
         Ok(())
     }
 
