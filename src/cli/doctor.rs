@@ -1,6 +1,6 @@
 //! `tripline doctor`: whether everything that Tripline leans on holds, and what to do about what does not.
 
-use std::{os::unix::fs::PermissionsExt as _, process::ExitCode};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, process::ExitCode};
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -8,10 +8,16 @@ use serde_json::json;
 use super::{
     CLEAN, NOT_CHECKED,
     open::Opened,
-    out::{Format, Ink, Out, column},
+    out::{Format, Ink, Out, column, counted},
     runs::object,
 };
-use crate::{model::snapshot::Completeness, store};
+use crate::{
+    config::file::{Address, Ping},
+    daemon::signing::{self, Signer},
+    evidence::options::Home,
+    model::snapshot::Completeness,
+    store,
+};
 
 /// One thing that was looked at.
 struct Looked {
@@ -44,13 +50,14 @@ const SKEW: TimeDelta = TimeDelta::seconds(30);
 /// The output cannot be written.
 pub(super) async fn run(opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
     let mut all = vec![Looked::fine(format!(
-        "files: {} controls, {} sources",
-        opened.set.catalog.controls.len(),
-        opened.set.catalog.sources.len()
+        "files: {}, {}",
+        counted(opened.set.catalog.controls.len() as u64, "control"),
+        counted(opened.set.catalog.sources.len() as u64, "source")
     ))];
     all.push(clock(opened).await);
-    all.push(key(opened));
-    all.push(people(opened));
+    all.push(key(opened).await);
+    all.extend(secrecy(opened));
+    all.extend(people(opened).await);
     for source in opened.set.catalog.sources.values() {
         if out.is_terminal() {
             Out::stderr().line(format!("reading {} …", source.id))?;
@@ -106,36 +113,93 @@ async fn clock(opened: &Opened) -> Looked {
     }
 }
 
-/// The key that signs the log is ours alone.
-fn key(opened: &Opened) -> Looked {
-    let path = opened.config.root.join(&opened.config.audit.key.file);
-    match std::fs::metadata(&path) {
-        Err(_) => Looked::fine(format!(
-            "audit key: {} is made at the first start",
+/// The key that signs the log is ours alone, and signed the log that is in the store.
+async fn key(opened: &Opened) -> Looked {
+    let config = &opened.config;
+    let path = config.root.join(&config.audit.key.file);
+    match signing::began(opened.store(), config).await {
+        Ok(false) => {
+            let what = format!("audit key: {} is made at the first start", path.display());
+            return Looked::fine(what);
+        }
+        Ok(true) => {}
+        Err(error) => return Looked::wrong("audit key", format!("{error:#}"), "see `store:`"),
+    }
+    match Signer::open(opened.store(), config).await {
+        Ok(_) => Looked::fine(format!(
+            "audit key: {}, and the log in the store is the one that it signed",
             path.display()
         )),
-        Ok(about) if about.permissions().mode() & 0o077 != 0 => Looked::wrong(
+        Err(error) => Looked::wrong(
             "audit key",
-            format!("others may read {}", path.display()),
-            format!("chmod 600 {}", path.display()),
+            format!("{error:#}"),
+            "see `audit:` in tripline.yaml and docs/guides/operations.md",
         ),
-        Ok(_) => Looked::fine(format!("audit key: {}", path.display())),
     }
 }
 
-/// Somebody hears of what goes wrong.
-fn people(opened: &Opened) -> Looked {
-    if opened.config.notify.routes.is_empty() {
-        return Looked::wrong(
-            "notices",
-            "there is no route: nobody is told anything",
-            "add `channels:` and `routes:` to tripline.yaml",
-        );
+/// Nobody else reads what is kept.
+fn secrecy(opened: &Opened) -> Vec<Looked> {
+    let mut kept: Vec<&Path> = Vec::new();
+    if let store::Options::Sqlite(path) = &opened.config.store {
+        kept.push(path);
     }
-    Looked::fine(format!(
-        "notices: {} routes",
-        opened.config.notify.routes.len()
-    ))
+    if let Home::Folder(path) = &opened.config.evidence.0.at {
+        kept.push(path);
+    }
+    let open = |path: &&Path| {
+        let mode = std::fs::metadata(path).map(|about| about.permissions().mode());
+        mode.is_ok_and(|mode| mode & 0o077 != 0)
+    };
+    let wrong = kept.into_iter().filter(open).map(|path| {
+        let path = path.display();
+        Looked::wrong(
+            "what is kept",
+            format!("others may read {path}: findings, evidence and addresses are in it"),
+            format!("chmod go= {path}"),
+        )
+    });
+    wrong.collect()
+}
+
+/// Somebody hears of what goes wrong, and every channel lets us in.
+async fn people(opened: &Opened) -> Vec<Looked> {
+    let notify = &opened.config.notify;
+    let mut all = Vec::new();
+    if notify.routes.is_empty() {
+        all.push(Looked::wrong(
+            "notices",
+            "there is no route: only owners are told, by mail, if there is a mail channel",
+            "add `channels:` and `routes:` to tripline.yaml",
+        ));
+    } else {
+        let routes = counted(notify.routes.len() as u64, "route");
+        all.push(Looked::fine(format!("notices: {routes}")));
+    }
+    for (name, channel) in notify.channels.iter() {
+        let what = format!("channel {}", name.text);
+        all.push(match channel.reach().await {
+            Ok(said) => Looked::fine(format!("{what}: {said}")),
+            Err(error) => Looked::wrong(
+                what,
+                error.to_string(),
+                format!("see `channels.{}` in tripline.yaml", name.text),
+            ),
+        });
+    }
+    if let Some(Ping {
+        url: Address::Secret(secret),
+        ..
+    }) = &opened.config.ping
+        && let Err(error) = secret.read()
+    {
+        all.push(Looked::wrong(
+            "ping",
+            error.to_string(),
+            "see `ping:` in tripline.yaml",
+        ));
+    }
+    all
 }
 
 /// A source can be read, whole.

@@ -354,7 +354,8 @@ async fn ending(
     now: DateTime<Utc>,
 ) -> Result<Vec<Ending>, Error> {
     let filter = exceptions::Filter {
-        states: vec![State::Active, State::Suspended],
+        // What is suspended is out of force: its end changes nothing for anybody.
+        states: vec![State::Active],
         ..exceptions::Filter::default()
     };
     let directory = set.desk.directory();

@@ -309,6 +309,18 @@ fn actions(bundle: &Bundle, site: &Site) -> Value {
             link,
             command
         ]));
+        if let Some(finding) = facts.finding.as_deref().filter(|_| bundle.is_bad()) {
+            actions.push(json!([
+                "Say that the result is wrong",
+                null,
+                format!("tripline findings wrong {finding} --by YOU --because WHY")
+            ]));
+            actions.push(json!([
+                "Ask for an exception",
+                null,
+                "tripline exception submit REQUEST.yaml"
+            ]));
+        }
     } else if bundle.kind() == Kind::Finding {
         let link = site
             .under(&["findings"])

@@ -194,7 +194,8 @@ impl Bundle {
         said.join(", ")
     }
 
-    /// The subject of a mail: the same for all that is ever told of one finding, so that mails thread.
+    /// The subject of a mail: the same for all that is ever told of one finding. Of an exception it says what is wanted
+    /// of the reader; its mails are one thread all the same, by their headers.
     pub fn subject_line(&self) -> String {
         let Some(first) = self.first() else {
             return String::new();
@@ -208,7 +209,14 @@ impl Bundle {
             ),
             Kind::Exception => {
                 let about = facts.subject.as_deref().unwrap_or_default();
-                format!("[EXCEPTION] {about}: {}", text::clip(&facts.title, 120))
+                let word = self.word().map_or("exception", Word::title).to_uppercase();
+                let by = match (self.word(), facts.due_at) {
+                    (Some(Word::Requested | Word::InfoNeeded), Some(due)) => {
+                        format!(" by {}", due.format("%-d %b"))
+                    }
+                    _ => String::new(),
+                };
+                format!("[{word}] {about}{by}: {}", text::clip(&facts.title, 120))
             }
             Kind::Signal => format!("[SIGNAL] {}", text::clip(&facts.title, 120)),
             Kind::Operation => format!("[TRIPLINE] {}", text::clip(&facts.title, 120)),
@@ -226,7 +234,8 @@ impl Bundle {
                         text::clip(&facts.title, 60)
                     )
                 } else {
-                    format!("Several fail: {}", text::clip(&facts.title, 80))
+                    let count = text::thousands(self.count());
+                    format!("{count} fail: {}", text::clip(&facts.title, 80))
                 };
                 format!("[{tag}] {what} {place}")
             }

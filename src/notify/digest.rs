@@ -218,6 +218,12 @@ impl Material {
                 Word::Flapping,
                 Word::Resolved,
                 Word::Retired,
+                Word::CheckedAgain,
+                Word::InfoNeeded,
+                Word::Decided,
+                Word::ConditionFailed,
+                Word::Ended,
+                Word::Questioned,
             ] {
                 let n = self.entries.iter().filter(|e| e.item.word == word).count();
                 if n > 0 {
@@ -229,8 +235,18 @@ impl Material {
                 }
             }
         }
-        if let Some(oldest) = self.open.iter().map(|o| o.since).min() {
-            let open = text::thousands(self.open.len() as u64);
+        // What is new is counted as that.
+        let began = |o: &Open| {
+            let mut news = self.entries.iter().filter(|e| !is_good(e.item.word));
+            news.any(|e| e.facts.finding.as_deref() == Some(o.finding.as_str()))
+        };
+        let still = self
+            .open
+            .iter()
+            .filter(|o| self.period.duties_only || !began(o));
+        let still: Vec<DateTime<Utc>> = still.map(|o| o.since).collect();
+        if let Some(oldest) = still.iter().copied().min() {
+            let open = text::thousands(still.len() as u64);
             out.push(format!(
                 "{open} still open (oldest {})",
                 text::length(self.now() - oldest)
@@ -262,6 +278,9 @@ impl Material {
                 "exceptions end"
             };
             out.push(format!("{n} {ends} within {days} d"));
+        }
+        if out.is_empty() && !self.entries.is_empty() {
+            out.push(text::counted(self.entries.len() as u64, "item"));
         }
         out
     }

@@ -134,6 +134,19 @@ impl Mailer {
         }
     }
 
+    /// Connects, says who we are, and leaves again.
+    pub async fn knock(&self) -> Result<String> {
+        let transport = self.transport().await?;
+        let patience = self.options.timeout.to_std();
+        let host = &self.options.host.value;
+        match tokio::time::timeout(patience, transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(format!("{host} lets us in")),
+            Ok(Ok(false)) => Err(Error::Unanswered("it hung up".to_owned())),
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(Error::Unanswered("it took too long".to_owned())),
+        }
+    }
+
     /// The message as it goes over the wire.
     pub fn compose(
         &self,

@@ -64,6 +64,12 @@ impl Poster {
         Ok(Self { client })
     }
 
+    /// Asks for nothing but an answer, and gives its status.
+    pub(super) async fn knock(&self, url: Url) -> Result<u16> {
+        let answer = self.client.head(url).send().await.map_err(no_answer)?;
+        Ok(answer.status().as_u16())
+    }
+
     /// Sends one post and gives the beginning of what was answered.
     pub(super) async fn send(&self, post: Post<'_>) -> Result<String> {
         let request = self

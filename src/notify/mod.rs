@@ -16,6 +16,7 @@ pub mod options;
 pub mod pagerduty;
 pub mod period;
 pub mod plan;
+mod reach;
 pub mod retry;
 pub mod route;
 pub mod signature;

@@ -19,6 +19,13 @@ use crate::model::{finding::Origin, id::Sha, policy::Severity};
 /// Where PagerDuty takes events.
 const ENQUEUE: &str = "https://events.pagerduty.com/v2/enqueue";
 
+/// Where PagerDuty takes events, as an address.
+pub(super) fn home() -> Result<Url> {
+    ENQUEUE
+        .parse()
+        .map_err(|_| Error::Message(ENQUEUE.to_owned()))
+}
+
 /// Characters of a summary.
 const MAX_SUMMARY: usize = 1024;
 

@@ -41,7 +41,7 @@ impl Desk {
         })
     }
 
-    /// A warning when findings of some severity can match no route.
+    /// A warning when grave findings can match no route. That small ones reach nobody is often meant.
     pub(super) fn unheard(&self, routes: &[Route]) -> Option<Diagnostic> {
         let place = routes.first().and_then(place_of)?;
         let mut row = empty_row();
@@ -58,7 +58,7 @@ impl Desk {
         };
         let unheard: Vec<String> = Severity::ALL
             .iter()
-            .filter(|s| !heard(s))
+            .filter(|s| **s >= Severity::High && !heard(s))
             .map(|s| format!("`{s}`"))
             .collect();
         if unheard.is_empty() {
