@@ -23,6 +23,7 @@ use crate::{
         finding::{Finding, Status},
         notice::Item,
     },
+    notify::text,
     store::{Found, exceptions, findings, outbox, transitions},
 };
 
@@ -144,7 +145,7 @@ fn head(
     opened: &Opened,
     out: &mut Out,
 ) -> anyhow::Result<()> {
-    let title = out.ink(Ink::Bold, finding.subject.as_str());
+    let title = out.ink(Ink::Bold, &text::line(finding.subject.as_str()));
     let state = &finding.state;
     out.line(format!("{title}: {}, {}", finding.severity, state.status))?;
     if let Some(since) = state.unverified_since {
@@ -208,7 +209,9 @@ fn covers(
     for lost in &cover.lost {
         out.line(format!(
             "  {} does not cover it ({}): {}",
-            lost.exception, lost.clause, lost.why
+            lost.exception,
+            lost.clause,
+            text::line(&lost.why)
         ))?;
     }
     if cover.by.is_empty() && cover.lost.is_empty() {
@@ -227,10 +230,10 @@ fn rows(finding: &Finding, out: &mut Out) -> anyhow::Result<()> {
     for row in &finding.rows {
         for (name, value) in row {
             let value = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
+                Value::String(text) => text::line(text),
+                other => text::line(&other.to_string()),
             };
-            out.line(format!("    {name:<20} {value}"))?;
+            out.line(format!("    {:<20} {value}", text::line(name)))?;
         }
         out.line("")?;
     }

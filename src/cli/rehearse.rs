@@ -19,6 +19,7 @@ use crate::{
         notice::Item,
         outcome::Outcome,
     },
+    notify::text,
     run::{Decided, rehearse},
 };
 
@@ -116,7 +117,10 @@ fn people(one: &Decided, out: &mut Out) -> anyhow::Result<()> {
         let before = change.before.map_or("-", |b| b.as_str());
         out.line(format!(
             "{}: {} would go from {before} to {} ({}).",
-            one.run.control, change.finding.subject, change.finding.state.status, change.reason
+            one.run.control,
+            text::line(change.finding.subject.as_str()),
+            change.finding.state.status,
+            change.reason
         ))?;
     }
     if moves.len() > SHOWN {

@@ -16,6 +16,7 @@ use crate::{
     },
     exception::{coverage::Standing, record::Record, state::possible},
     model::{exception::State, id::PersonId},
+    notify::text,
     register,
     store::{coverage, exceptions},
 };
@@ -288,7 +289,8 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
         }))?;
         return Ok(ExitCode::from(CLEAN));
     }
-    let title = record.request.title.clone().unwrap_or_default();
+    // What people wrote is somebody else's text: none of it may write over a terminal.
+    let title = text::line(record.request.title.as_deref().unwrap_or_default());
     let head = out.ink(Ink::Bold, &format!("{}: {title}", record.id));
     out.line(head)?;
     out.line(format!(
@@ -305,7 +307,7 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
         let why = d
             .reason
             .as_ref()
-            .map_or_else(String::new, |r| format!(": {r}"));
+            .map_or_else(String::new, |r| format!(": {}", text::line(r)));
         let behalf = d
             .role
             .on_behalf_of
@@ -325,7 +327,7 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
         let why = e
             .reason
             .as_ref()
-            .map_or_else(String::new, |r| format!("  {r}"));
+            .map_or_else(String::new, |r| format!("  {}", text::line(r)));
         out.line(format!(
             "  {}  {} -> {}  {} by {}{why}",
             e.at.format("%Y-%m-%d %H:%M"),
@@ -343,7 +345,7 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
                 format!(
                     "until {}: {}",
                     at.format("%Y-%m-%d %H:%M"),
-                    c.closed_because.clone().unwrap_or_default()
+                    text::line(c.closed_because.as_deref().unwrap_or_default())
                 )
             },
         );
@@ -369,24 +371,24 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
 
 fn terms(record: &Record, out: &mut Out) -> anyhow::Result<()> {
     let request = &record.request;
-    let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".to_owned());
+    let given = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".to_owned());
     heading("What is asked for", out)?;
     for (name, value) in [
         ("clause", request.provision.to_string()),
         ("controls", request.controls.join(", ")),
         ("subjects", request.subjects.join(", ")),
-        ("asked by", text(&request.requester)),
-        ("owner", text(&request.owner)),
-        ("serves", text(&request.beneficiary_team)),
-        ("purpose", text(&request.business_purpose)),
-        ("limit", text(&request.limit)),
+        ("asked by", given(&request.requester)),
+        ("owner", given(&request.owner)),
+        ("serves", given(&request.beneficiary_team)),
+        ("purpose", given(&request.business_purpose)),
+        ("limit", given(&request.limit)),
     ] {
-        out.line(format!("  {name:<10} {value}"))?;
+        out.line(format!("  {name:<10} {}", text::line(&value)))?;
     }
     let Some(frozen) = &record.frozen else {
         heading("Missing", out)?;
         for one in &record.lacks {
-            out.line(format!("  {:<18} {}", one.field, one.say))?;
+            out.line(format!("  {:<18} {}", one.field, text::line(&one.say)))?;
         }
         return Ok(());
     };
