@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, hint::black_box, sync::Arc};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tripline::{
     exception::{
-        coverage::{Case, Entry, Register, digest},
+        coverage::{Case, Entry, Policies, Register, digest},
         state::Times,
     },
     model::{
@@ -59,6 +59,8 @@ fn register(exceptions: usize) -> Register {
                 expires_at: terms.expires_at,
             },
             limits: limits.clone(),
+            doubt: None,
+            review_due: None,
             conditions: BTreeMap::new(),
             terms: Arc::new(terms),
         }
@@ -75,6 +77,9 @@ fn coverage(c: &mut Criterion) {
     let control = ControlId::new("rotation");
     let shape = BTreeMap::from([("version".to_owned(), vec!["1".to_owned()])]);
     let now = "2026-12-10T00:00:00Z".parse().unwrap();
+    let terms: Terms =
+        serde_json::from_str(include_str!("../tests/cases/exception/terms.json")).unwrap();
+    let policies = Policies::from([(terms.provision.policy, terms.policy.text)]);
     let mut group = c.benchmark_group("coverage against 10,000 exceptions");
     for findings in [10_000_usize, 100_000] {
         let subjects: Vec<SubjectId> = (0..findings).map(subject).collect();
@@ -94,6 +99,8 @@ fn coverage(c: &mut Criterion) {
                             outcome: Outcome::Fail,
                             rows: &[],
                             fingerprint: &shape,
+                            unverified_since: None,
+                            policies: &policies,
                             now,
                         };
                         register.covers(&case, &|_, _| Some(true)).first().is_some()

@@ -1,8 +1,12 @@
 //! One act on an exception, written down: the move, what happened as a row, and the leaf that proves it. Every change
 //! of an exception's state goes through here.
 
+mod proved;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
+
+pub use proved::register;
 
 use crate::{
     audit::leaf::{ExceptionFact, Fact, Leaf, blind},
@@ -10,6 +14,7 @@ use crate::{
     model::{
         exception::{State, Suspension},
         id::{ExceptionId, PersonId, Sha},
+        plain,
     },
     store::{self, Tx, audit, exceptions, salts},
 };
@@ -32,6 +37,9 @@ pub enum Error {
         /// What the clock says.
         now: DateTime<Utc>,
     },
+    /// The reason holds a character that hides what it says.
+    #[error("{}", plain::say("because", *.0))]
+    Hidden(char),
     /// It may not be done where the exception stands.
     #[error("{id} is {state}, and cannot be moved by `{act}`")]
     NotNow {
@@ -84,6 +92,13 @@ pub async fn moved(
     reason: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let said = reason.map(|reason| match actor {
+        // What the machine says may quote evidence, which says what it likes.
+        Actor::Machine => Ok(plain::shown(reason)),
+        Actor::Person(_) => plain::hidden(reason).map_or(Ok(reason.to_owned()), Err),
+    });
+    let said = said.transpose().map_err(Error::Hidden)?;
+    let reason = said.as_deref();
     let last = exceptions::last_event(tx, &record.id).await?;
     if let Some(last) = last.filter(|last| *last > now) {
         return Err(Error::ClockSetBack {
@@ -149,6 +164,8 @@ async fn leaf(
         step: decision.map(|d| d.step.clone()),
         role: decision.map(|d| d.role.role.clone()),
         decision: decision.map(|d| Sha::of_json(&json!(d))),
+        times: Some(record.times),
+        decisions: Some(ExceptionFact::of_decisions(&record.decisions)),
     };
     Ok(Leaf::new(now, Fact::Exception(Box::new(fact))))
 }

@@ -26,7 +26,7 @@ use crate::{
         id::{DatasetName, Sha, SnapshotId, SourceId},
         snapshot::{Completeness, Snapshot},
     },
-    store::{self, Store, snapshots},
+    store::{self, Store, Tx, snapshots},
 };
 
 /// Why nothing could be recorded. What a source does wrong is not here: that is a snapshot.
@@ -51,6 +51,16 @@ pub enum Need {
     Kept,
 }
 
+/// Whether sources are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sources {
+    /// Where what there is is not fresh enough.
+    #[default]
+    Asked,
+    /// Never: the clock does not show the present, and what is collected now is no evidence of another instant.
+    Kept,
+}
+
 /// Reads sources and records what they gave.
 #[derive(Debug)]
 pub struct Collector {
@@ -58,6 +68,7 @@ pub struct Collector {
     archive: Archive,
     clock: SharedClock,
     cancel: CancellationToken,
+    sources: Sources,
     sessions: Sessions,
     flights: Mutex<BTreeMap<SourceId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -75,9 +86,21 @@ impl Collector {
             archive,
             clock,
             cancel,
+            sources: Sources::default(),
             sessions: Sessions::default(),
             flights: Mutex::default(),
         }
+    }
+
+    /// The same, asking sources or not.
+    #[must_use]
+    pub fn with(self, sources: Sources) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// Whether sources are asked.
+    pub const fn sources(&self) -> Sources {
+        self.sources
     }
 
     /// The newest snapshot of each dataset, collected first where it is not fresh enough. Sources are
@@ -98,7 +121,7 @@ impl Collector {
                 .or_default()
                 .insert(&name.dataset);
         }
-        if need != Need::Kept {
+        if need != Need::Kept && self.sources == Sources::Asked {
             let sources = by_source
                 .iter()
                 .filter_map(|(id, datasets)| Some((catalog.sources.get(*id)?, datasets)));
@@ -106,14 +129,31 @@ impl Collector {
                 .await?;
         }
         let mut tx = self.store.read().await?;
+        let now = self.clock.now();
         let mut gathered = Vec::with_capacity(wanted.len());
         for dataset in wanted {
             gathered.push(Gathered {
                 dataset: dataset.clone(),
-                snapshot: snapshots::newest(&mut tx, dataset, snapshots::Newest::ANY).await?,
+                snapshot: self.newest(&mut tx, dataset, now).await?,
             });
         }
         Ok(gathered)
+    }
+
+    /// The newest snapshot that there is by now. One that lies ahead of the clock is no evidence of the present; it is shown
+    /// only when there is no other, so that its run can say what is wrong with it.
+    async fn newest(
+        &self,
+        tx: &mut Tx,
+        dataset: &DatasetName,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Snapshot>, store::Error> {
+        let newest = snapshots::newest(tx, dataset, snapshots::Newest::ANY).await?;
+        if newest.as_ref().is_none_or(|s| s.started_at <= now) {
+            return Ok(newest);
+        }
+        let by_now = snapshots::newest(tx, dataset, snapshots::Newest::any_by(now)).await?;
+        Ok(by_now.or(newest))
     }
 
     /// Reads those datasets of a source that are not fresh enough.
@@ -210,6 +250,19 @@ impl Collector {
     async fn record(&self, last: &Recorded<'_>, collection: Collection) -> Result<Snapshot, Error> {
         let whole = last.whole(&collection.dataset.dataset).await;
         let mut snapshot = snapshot_of(&collection, last.source, self.clock.now());
+        if let Some(ahead) = last.newest(&collection.dataset.dataset, snapshots::Newest::ANY).await
+            && ahead.started_at > snapshot.started_at
+        {
+            let said = format!(
+                "it takes the place of one that lies ahead of the clock ({})",
+                ahead.started_at.to_rfc3339()
+            );
+            tracing::warn!(dataset = %snapshot.dataset, "{said}");
+            snapshot.reason = Some(match snapshot.reason.take() {
+                Some(reason) => format!("{reason}; {said}"),
+                None => said,
+            });
+        }
         let same = whole.filter(|w| {
             snapshot.status == Completeness::Complete
                 && w.content == snapshot.content
@@ -257,7 +310,7 @@ pub struct Gathered {
 fn is_fresh(snapshot: &Snapshot, source: &Source, need: Need, now: DateTime<Utc>) -> bool {
     match need {
         Need::Kept => true,
-        Need::Since(instant) => snapshot.started_at >= instant,
+        Need::Since(instant) => snapshot.started_at >= instant && snapshot.started_at <= now,
         Need::Shared => {
             let refresh = source.refresh.to_delta();
             snapshot.started_at <= now && snapshot.age(now) < refresh - refresh / 10

@@ -18,6 +18,7 @@ import argparse
 import base64
 import collections
 import datetime
+import decimal
 import hashlib
 import json
 import pathlib
@@ -40,6 +41,7 @@ FAULTS = {
     "head": "there are more or fewer leaves than the log says; at the number found",
     "root": "the leaves are not those that were signed; at the size of the first head that does not fit",
     "rollback": "a head was signed that is longer than the log; at the head's size",
+    "register": "a row of the register is not what its leaf says; at the leaf",
     "consistency": "a head is not shown to continue the one before; at the later head's size",
 }
 MAX_PROBLEMS = 1000
@@ -537,15 +539,150 @@ def verify_database(path, trust):
     try:
         heads = database.execute("select size, note from audit_checkpoint order by size").fetchall()
         verifier = Verifier(trust, notes=[note for _, note in heads], sizes=[size for size, _ in heads])
+        register = Register(database)
         for seq, kind, at, leaf in database.execute("select seq, kind, at, bytes from audit_leaf order by seq"):
             verifier.leaf(seq, leaf)
             verifier.label(seq, leaf, kind, at)
+            register.take(seq, kind, leaf)
         for index, found in database.execute("select stored_index, hash from audit_hash order by stored_index"):
             verifier.stored(index, found)
+        register.compare(verifier)
         (size,) = database.execute("select size from audit_head where id = 1").fetchone()
         return verifier.finish(size)
     finally:
         database.close()
+
+
+# ---- the register ----------------------------------------------------------------------------------
+
+
+def number_text(value):
+    """A number as RFC 8785 writes it."""
+    if isinstance(value, int):
+        return str(value)
+    if value == int(value) and abs(value) < 1e21:
+        return str(int(value))
+    if 1e-7 < abs(value) < 1e21:
+        return format(decimal.Decimal(repr(value)), "f")
+    digits, power = repr(value).split("e")
+    return f"{digits.removesuffix('.0')}e{int(power):+d}"
+
+
+def canonical(value):
+    """Canonical JSON (RFC 8785)."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, (int, float)):
+        return number_text(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+    return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in keys) + "}"
+
+
+def digest(value):
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def terms_of(record):
+    return digest(record["frozen"]["terms"]) if record["frozen"] else None
+
+
+def differs(fact, record):
+    """What the newest revision says otherwise than the newest leaf about it."""
+    frozen, terms = record["frozen"], terms_of(record)
+    if fact["revision"] != record["revision"]:
+        return "its revision"
+    if fact["after"] != record["state"]:
+        return "where it stands"
+    if fact["terms"] != terms or (frozen and frozen["digest"] != terms):
+        return "its terms"
+    if frozen and digest(frozen["rules"]) != frozen["terms"]["policy"]["rules"]:
+        return "the limits of its policy"
+    if fact.get("times", record["times"]) != record["times"]:
+        return "when it begins and ends"
+    if "decisions" in fact and fact["decisions"] != digest(record["decisions"]):
+        return "what people decided"
+    return None
+
+
+class Register:
+    """The rows about exceptions, held against their leaves."""
+
+    def __init__(self, database):
+        self.database, self.leaves = database, {}
+
+    def take(self, seq, kind, leaf):
+        try:
+            fact = json.loads(leaf) if kind == "exception" else {}
+        except ValueError:
+            return
+        if fact.get("kind") == "exception":
+            self.leaves.setdefault(fact["exception"], []).append((seq, fact))
+
+    def salt(self, name):
+        found = self.database.execute("select salt from salt where name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
+    def blinded(self, name, text):
+        salt = self.salt(name)
+        return None if salt is None else hashlib.sha256(salt + text.encode()).hexdigest()
+
+    def compare(self, verifier):
+        kept = {name for (name,) in self.database.execute("select distinct id from exception")}
+        for name in sorted(kept | set(self.leaves)):
+            leaves = self.leaves.get(name, [])
+            last = leaves[-1][0] if leaves else 0
+            try:
+                for seq, what in self.differences(name, leaves, last):
+                    verifier.problem("register", seq, what)
+            except (ValueError, KeyError, TypeError) as error:
+                verifier.problem("register", last, f"{name} cannot be read: {error!r}")
+
+    def differences(self, name, leaves, last):
+        sql = "select body from exception where id = ? order by revision"
+        records = [json.loads(body) for (body,) in self.database.execute(sql, (name,))]
+        sql = "select at, actor, act, state_before, state_after, reason from exception_event where exception = ? order by revision, number"
+        events = self.database.execute(sql, (name,)).fetchall()
+        if len(events) != len(leaves):
+            yield last, f"the register has {len(events)} acts on {name}, and the log {len(leaves)}"
+        for (at, actor, act, before, after, reason), (seq, fact) in zip(events, leaves):
+            wrong = []
+            if (act, before, after) != (fact["act"], fact["before"], fact["after"]):
+                wrong.append("what was done")
+            if instant(at) != instant(fact["at"]):
+                wrong.append("the instant")
+            if fact["actor"] != (actor if actor == "machine" else self.blinded(actor, actor)):
+                wrong.append("the actor")
+            said = None if reason is None else self.blinded(name, reason)
+            if (said is None) != (reason is None) or said != fact["because"]:
+                wrong.append("the reason")
+            for what in wrong:
+                yield seq, f"{what} of `{fact['act']}` on {name} is not what leaf {seq} says"
+        for record in records:
+            terms, of_it = terms_of(record), [l for l in leaves if l[1]["revision"] == record["revision"]]
+            for seq, _ in [l for l in of_it if l[1]["terms"] != terms][:1]:
+                yield seq, f"the terms of revision {record['revision']} of {name} are not those of leaf {seq}"
+        decided = records[-1]["decisions"] if records else []
+        until = [digest(decided[:n]) for n in range(len(decided) + 1)]
+        each, known = [digest(one) for one in decided], 0
+        for seq, fact in leaves:
+            place = until.index(fact["decisions"], known) if fact.get("decisions") in until[known:] else None
+            if ("decisions" in fact and place is None) or fact["decision"] not in (None, *each):
+                yield seq, f"what people decided of {name} is not what leaf {seq} says"
+                break
+            known = known if place is None else place
+        if records and leaves:
+            seq, fact = leaves[-1]
+            what = differs(fact, records[-1])
+            if what:
+                yield seq, f"{what} of {name} is not what leaf {seq} says"
+        elif leaves:
+            yield last, f"{name} is not in the register any more"
+        elif records:
+            yield last, f"the log does not know {name}"
 
 
 # ---- the command -----------------------------------------------------------------------------------

@@ -1,10 +1,16 @@
 //! What people and reviews leave in the log.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     choice,
-    exception::state::Act,
+    exception::{
+        decide::Decision,
+        record::Record,
+        state::{Act, Times},
+    },
     model::{
         exception::State,
         id::{ControlId, ExceptionId, Sha, SignalId},
@@ -55,6 +61,79 @@ pub struct ExceptionFact {
     pub role: Option<String>,
     /// The whole decision, by digest.
     pub decision: Option<Sha>,
+    /// The instants by which the clock moves it from then on. Leaves of before these were kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+    /// Everything that people had decided of it by then, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisions: Option<Sha>,
+}
+
+impl ExceptionFact {
+    /// The digest of everything that people decided.
+    pub fn of_decisions(all: &[Decision]) -> Sha {
+        Sha::of_json(&json!(all))
+    }
+
+    /// What a record says otherwise than the log, of which this is the newest word about it; nothing when they agree. A
+    /// leaf that does not hold something is compared on what it holds.
+    pub fn differs_from(&self, record: &Record) -> Option<&'static str> {
+        let terms = record.frozen.as_ref().map(|f| f.terms.digest());
+        let kept = record.frozen.as_ref().map(|f| f.digest);
+        let frozen = record.frozen.as_ref();
+        if self.revision != record.revision {
+            Some("its revision")
+        } else if self.after != record.state {
+            Some("where it stands")
+        } else if self.terms != terms || self.terms != kept {
+            Some("its terms")
+        } else if frozen.is_some_and(|f| f.rules.digest() != f.terms.policy.rules) {
+            Some("the limits of its policy")
+        } else if self.times.is_some_and(|times| times != record.times) {
+            Some("when it begins and ends")
+        } else if self
+            .decisions
+            .is_some_and(|all| all != Self::of_decisions(&record.decisions))
+        {
+            Some("what people decided")
+        } else {
+            None
+        }
+    }
+}
+
+choice! {
+    /// What became of the right to act as somebody.
+    pub enum Authority {
+        /// A token was made.
+        TokenMade = "token_made",
+        /// A token was taken back.
+        TokenTakenBack = "token_taken_back",
+        /// A role was lent.
+        Lent = "lent",
+        /// A role that was lent was taken back.
+        TakenBack = "taken_back",
+    }
+}
+
+/// Who may act, and in whose place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityFact {
+    /// What became of it.
+    pub what: Authority,
+    /// The token or the delegation.
+    pub about: String,
+    /// Whose right it is, [`super::leaf::blind`].
+    pub person: Sha,
+    /// Who acts in their place, [`super::leaf::blind`].
+    pub delegate: Option<Sha>,
+    /// In which role.
+    pub role: Option<String>,
+    /// From when on.
+    pub begins_at: DateTime<Utc>,
+    /// Until when.
+    pub ends_at: DateTime<Utc>,
 }
 
 choice! {

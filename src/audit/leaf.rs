@@ -7,7 +7,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use super::fact::{Access, ExceptionFact, Remark, ReportFact, Said, SignalFact};
+pub use super::fact::{
+    Access, Authority, AuthorityFact, ExceptionFact, Remark, ReportFact, Said, SignalFact,
+};
 use crate::{
     choice,
     model::{
@@ -66,6 +68,8 @@ pub enum Fact {
     Signal(Box<SignalFact>),
     /// A report was made.
     Report(ReportFact),
+    /// Somebody may act as somebody, or may no longer.
+    Authority(AuthorityFact),
 }
 
 /// A run of a control: what it looked at, and what it said.
@@ -330,6 +334,7 @@ impl Leaf {
             Fact::Exception(_) => "exception",
             Fact::Signal(_) => "signal",
             Fact::Report(_) => "report",
+            Fact::Authority(_) => "authority",
         }
     }
 

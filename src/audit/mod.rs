@@ -10,6 +10,7 @@
 pub mod checkpoint;
 pub mod export;
 mod fact;
+pub mod held;
 pub mod key;
 pub mod leaf;
 pub mod log;

@@ -37,6 +37,8 @@ choice! {
         Root = "root",
         /// A head was signed that is longer than the log: its end was cut off; at the head's size.
         Rollback = "rollback",
+        /// A row of the register is not what its leaf says; at the leaf.
+        Register = "register",
         /// A head is not the continuation of the one before, or it is not shown to be; at the later head's size.
         Consistency = "consistency",
     }

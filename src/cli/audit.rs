@@ -1,6 +1,8 @@
 //! `tripline audit`: shows that nothing in the log was changed, takes a period of it out of the house, and
 //! proves one fact of it. Reads only: it neither signs nor mends, and makes no key.
 
+mod held;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -23,6 +25,7 @@ use crate::{
         checkpoint::{Checkpoint, PublicKey},
         export::{self, Period, Step, Writer},
         key::Key,
+        leaf::{Fact, Leaf},
         log,
         proof::Proof,
         report::{Fault, Report, Verdict},
@@ -30,7 +33,7 @@ use crate::{
     },
     config::{Config, Loaded},
     daemon::wire,
-    store::{Found, Tx, audit, findings, runs},
+    store::{Found, Tx, audit, exceptions, findings, runs},
 };
 
 /// How many rows are held at once.
@@ -46,7 +49,7 @@ pub struct Args {
 /// What to do with the log.
 #[derive(Debug, Clone, Subcommand)]
 pub enum What {
-    /// Compare every leaf, every hash and every signed head. Exit code 0 intact, 4 changed, 3 not shown.
+    /// Compare every leaf, every hash and every signed head, and the register with what its leaves say. Exit code 0 intact, 4 changed, 3 not shown.
     Verify {
         /// The folder of an export, in place of the log in the store.
         #[arg(long, value_name = "FOLDER")]
@@ -72,13 +75,16 @@ pub enum What {
         #[arg(long)]
         yes: bool,
     },
-    /// Print the proof that what happened to a finding, or a run, is in the log (`c2sp.org/tlog-proof@v1`).
+    /// Print the proof that what happened to a finding, a run or an exception is in the log (`c2sp.org/tlog-proof@v1`).
     Prove {
-        /// The finding or the run, or enough of its name.
+        /// The finding, the run or the exception (`EXC-2027-0001`), or enough of its name.
         what: String,
-        /// This leaf of those that speak of it, and not the last.
+        /// This leaf of those that speak of it. Without it the last one; of an exception the last that was decided by people.
         #[arg(long, value_name = "NUMBER")]
         leaf: Option<u64>,
+        /// All of them, one proof after another.
+        #[arg(long, conflicts_with = "leaf")]
+        all: bool,
     },
 }
 
@@ -143,7 +149,14 @@ pub(super) async fn run(args: &Args, files: &Files, out: &mut Out) -> anyhow::Re
             let period = (*since, *until);
             write(&mut tx, &config, (path, period), out).await
         }
-        What::Prove { what, leaf } => prove(&mut tx, what, *leaf, out).await,
+        What::Prove { what, leaf, all } => {
+            let wanted = match (leaf, all) {
+                (Some(leaf), _) => Wanted::Leaf(*leaf),
+                (None, true) => Wanted::All,
+                (None, false) => Wanted::Last,
+            };
+            prove(&mut tx, what, wanted, out).await
+        }
         What::NewKey { .. } => Ok(ExitCode::SUCCESS),
     };
     drop(tx);
@@ -192,6 +205,7 @@ async fn whole(tx: &mut Tx, trust: Trust) -> anyhow::Result<Report> {
         }
     }
     let (mut leaf, mut hash) = (0, 0);
+    let mut told = held::Leaves::default();
     loop {
         let page = audit::rows(tx, leaf, PAGE).await?;
         let Some(last) = page.last() else { break };
@@ -199,10 +213,12 @@ async fn whole(tx: &mut Tx, trust: Trust) -> anyhow::Result<Report> {
         for row in &page {
             verifier.leaf(row.seq, &row.bytes, None);
             verifier.label(row.seq, &row.bytes, (&row.kind, row.at));
+            told.take(row);
         }
         hash = compare(tx, &mut verifier, (hash, log::stored_count(leaf))).await?;
     }
     compare(tx, &mut verifier, (hash, u64::MAX)).await?;
+    told.compare(tx, &mut verifier).await?;
     Ok(verifier.finish(audit::size(tx).await?))
 }
 
@@ -311,57 +327,103 @@ async fn copy(tx: &mut Tx, mut to: Writer, (first, end): (u64, u64)) -> anyhow::
     Ok(to.finish()?)
 }
 
+/// Which leaves are proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Leaf(u64),
+    All,
+    Last,
+}
+
+impl Wanted {
+    /// Those of the leaves that speak of something. The last of an exception is the one that people decided by.
+    fn of(self, leaves: &[audit::Kept]) -> Vec<&audit::Kept> {
+        let decided = |kept: &&audit::Kept| {
+            let leaf = Leaf::read(&kept.bytes);
+            matches!(leaf, Ok(Leaf { fact: Fact::Exception(fact), .. }) if fact.decision.is_some())
+        };
+        match self {
+            Self::All => leaves.iter().collect(),
+            Self::Leaf(seq) => leaves.iter().filter(|leaf| leaf.seq == seq).collect(),
+            Self::Last => {
+                let decision = leaves.iter().rfind(decided);
+                decision.or(leaves.last()).into_iter().collect()
+            }
+        }
+    }
+}
+
 async fn prove(
     tx: &mut Tx,
     name: &str,
-    wanted: Option<u64>,
+    wanted: Wanted,
     out: &mut Out,
 ) -> anyhow::Result<ExitCode> {
-    let list = "tripline findings --all` and `tripline runs";
-    let id = match unambiguous(meant(tx, name).await?, ("finding or run", name), list) {
+    let list = "tripline findings --all`, `tripline exception list --all` and `tripline runs";
+    let what = ("finding, run or exception", name);
+    let id = match unambiguous(meant(tx, name).await?, what, list) {
         Ok(id) => id,
         Err(said) => return refuse(USAGE, said),
     };
     let leaves = audit::leaves_about(tx, &id).await?;
     let numbers: Vec<String> = leaves.iter().map(|leaf| leaf.seq.to_string()).collect();
     let numbers = numbers.join(", ");
-    let chosen = leaves
-        .into_iter()
-        .rfind(|leaf| wanted.is_none_or(|seq| leaf.seq == seq));
-    let Some(leaf) = chosen else {
-        let what = match wanted {
-            Some(seq) => format!("leaf {seq} does not speak of `{id}`; these do: {numbers}"),
-            None => format!("the log does not speak of `{id}`"),
+    let chosen = wanted.of(&leaves);
+    if chosen.is_empty() {
+        return match wanted {
+            Wanted::Leaf(seq) => refuse(
+                USAGE,
+                format!("leaf {seq} does not speak of `{id}`; these do: {numbers}"),
+            ),
+            _ => refuse(INTERNAL, format!("the log does not speak of `{id}`")),
         };
-        return refuse(if wanted.is_some() { USAGE } else { INTERNAL }, what);
-    };
+    }
     let head = audit::last_checkpoint(tx).await?;
-    let Some(head) = head.filter(|head| head.size > leaf.seq) else {
-        let what = format!(
-            "leaf {} is not signed yet; `tripline serve` and `tripline check` sign the log",
-            leaf.seq
-        );
-        return refuse(NOT_CHECKED, what);
-    };
-    let wanted = log::inclusion_indexes(head.size, leaf.seq)?;
-    let proof = Proof {
-        seq: leaf.seq,
-        hashes: log::inclusion(head.size, leaf.seq, &audit::hashes(tx, &wanted).await?)?,
-        leaf: Some(leaf.bytes),
-        note: head.note,
-    };
+    let mut proofs = Vec::with_capacity(chosen.len());
+    for leaf in chosen {
+        let Some(head) = head.as_ref().filter(|head| head.size > leaf.seq) else {
+            let what = format!(
+                "leaf {} is not signed yet; `tripline serve` and `tripline check` sign the log",
+                leaf.seq
+            );
+            return refuse(NOT_CHECKED, what);
+        };
+        let indexes = log::inclusion_indexes(head.size, leaf.seq)?;
+        proofs.push(Proof {
+            seq: leaf.seq,
+            hashes: log::inclusion(head.size, leaf.seq, &audit::hashes(tx, &indexes).await?)?,
+            leaf: Some(leaf.bytes.clone()),
+            note: head.note.clone(),
+        });
+    }
     if out.format() == Format::Table {
-        out.text(&proof.to_string())?;
-        let said = format!("`{id}` has the leaves {numbers}; this proves {}", proof.seq);
-        Out::stderr().line(said)?;
-    } else {
-        out.json(&json!({ "about": id, "leaves": numbers, "leaf": proof.seq, "proof": proof.to_string() }))?;
+        for proof in &proofs {
+            out.text(&proof.to_string())?;
+            let said = format!("`{id}` has the leaves {numbers}; this proves {}", proof.seq);
+            Out::stderr().line(said)?;
+        }
+        return Ok(ExitCode::from(CLEAN));
+    }
+    let one = |proof: &Proof| {
+        json!({ "about": id, "leaves": numbers, "leaf": proof.seq, "proof": proof.to_string() })
+    };
+    match (proofs.as_slice(), wanted) {
+        ([proof], Wanted::Last | Wanted::Leaf(_)) => out.json(&one(proof))?,
+        (all, _) => out.json(&json!(all.iter().map(one).collect::<Vec<_>>()))?,
     }
     Ok(ExitCode::from(CLEAN))
 }
 
-/// The finding or the run that a person means.
+/// The finding, the run or the exception that a person means.
 async fn meant(tx: &mut Tx, name: &str) -> anyhow::Result<Found<String>> {
+    // No finding and no run is called like that.
+    if name.starts_with("EXC-") {
+        return Ok(match exceptions::named(tx, name).await? {
+            Found::One(record) => Found::One(record.id.to_string()),
+            Found::Nothing => Found::Nothing,
+            Found::Several(names) => Found::Several(names),
+        });
+    }
     let finding = match findings::named(tx, name).await? {
         Found::One(finding) => Found::One(finding.key.to_string()),
         Found::Nothing => Found::Nothing,

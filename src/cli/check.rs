@@ -1,7 +1,7 @@
 //! `tripline check`: one pass of everything that is due, or of one control now, and whoever is owed a word is
 //! told. What `tripline serve` does all day, once.
 
-use std::{process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use chrono::{DateTime, Utc};
 use clap::Args as Arguments;
@@ -38,7 +38,8 @@ pub struct Args {
     /// Only this control, now.
     #[arg(long, value_name = "ID")]
     control: Option<String>,
-    /// Live at this instant (`2026-11-20T08:00:00Z`): what is due, how old evidence is, what mails say.
+    /// Live at this instant (`2026-11-20T08:00:00Z`): what is due, how old evidence is, what mails say. Outside a
+    /// rehearsal only with `--dry-run` or `--subject`, and then on stored evidence.
     #[arg(long, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// Say what a pass would find, change and tell, and do none of it; sources are read all the same.
@@ -54,6 +55,13 @@ pub struct Args {
     /// End with exit code 1 only for open findings of this severity or worse.
     #[arg(long, value_name = "SEVERITY", default_value = "low")]
     fail_on: Severity,
+}
+
+impl Args {
+    /// Whether it is a pass, and not only the question what a pass would do.
+    pub(super) const fn acts(&self) -> bool {
+        !self.dry_run && self.subject.is_none()
+    }
 }
 
 /// Does one pass.
@@ -83,14 +91,14 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         return Ok(ExitCode::from(USAGE));
     }
     chores::adopt(&opened.cx, &opened.set, when).await?;
-    register::sweep(&opened.cx, &opened.set).await?;
+    let first = register::sweep(&opened.cx, &opened.set).await?;
     let bar = bar(opened, only.is_some());
     let ended = match &only {
         Some(id) => one(opened, id).await?,
         None => due(opened, &bar).await?,
     };
     // What time and the files do to exceptions: also what happened while nobody was there.
-    register::sweep(&opened.cx, &opened.set).await?;
+    let last = register::sweep(&opened.cx, &opened.set).await?;
     review::turn(&opened.cx, &opened.set).await?;
     quarterly(&opened.cx, &opened.set, &opened.config.organisation).await?;
     bar.finish_and_clear();
@@ -104,7 +112,11 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     if out.format() == Format::Table && told != deliver::Summary::default() {
         out.line(said(&told))?;
     }
-    Ok(ExitCode::from(verdict(&ended, grave)))
+    let refused: BTreeMap<_, _> = first.refused.into_iter().chain(last.refused).collect();
+    for (id, why) in &refused {
+        Out::stderr().line(format!("warning: {id} was left as it is: {why}"))?;
+    }
+    Ok(ExitCode::from(verdict(&ended, refused.len(), grave)))
 }
 
 /// Why the files are not believed.
@@ -165,12 +177,12 @@ async fn open(opened: &Opened, only: Option<&ControlId>, least: Severity) -> any
     Ok(open.map(|t| t.findings).sum())
 }
 
-fn verdict(ended: &[Ended], open: u64) -> u8 {
+fn verdict(ended: &[Ended], refused: usize, open: u64) -> u8 {
     let failed = |e: &Ended| matches!(e, Ended::Failed(..));
     let blind = |e: &Ended| matches!(e, Ended::Ran(s) if s.run.not_checked.is_some());
     if ended.iter().any(failed) {
         INTERNAL
-    } else if ended.iter().any(blind) {
+    } else if ended.iter().any(blind) || refused > 0 {
         NOT_CHECKED
     } else if open > 0 {
         OPEN
@@ -264,9 +276,11 @@ mod tests {
 
     #[test]
     fn what_was_not_checked_outweighs_what_is_open() {
-        assert_eq!(verdict(&[], 0), CLEAN);
-        assert_eq!(verdict(&[], 2), OPEN);
+        assert_eq!(verdict(&[], 0, 0), CLEAN);
+        assert_eq!(verdict(&[], 0, 2), OPEN);
+        // An exception that could not be moved was not looked after.
+        assert_eq!(verdict(&[], 1, 2), NOT_CHECKED);
         let lost = Ended::Lost(ControlId::new("a"));
-        assert_eq!(verdict(&[lost], 0), CLEAN);
+        assert_eq!(verdict(&[lost], 0, 0), CLEAN);
     }
 }

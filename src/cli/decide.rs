@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug, Clone, Arguments)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
-    /// Live at this instant, as `tripline check --as-of` does.
+    /// Ask as of this instant, of what was collected by then; whatever writes is refused outside a rehearsal.
     #[arg(long, global = true, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// What to do with tokens; without it, the question is answered.
@@ -61,6 +61,13 @@ pub enum What {
     },
     /// Print the public half of the key that signs tokens, as a JSON Web Key.
     Key,
+}
+
+impl Args {
+    /// Whether an answer is signed that others act on.
+    pub(super) const fn acts(&self) -> bool {
+        self.token.is_some()
+    }
 }
 
 /// The longest that an answer may be acted on.

@@ -44,7 +44,7 @@ pub fn print(found: &[Diagnostic], root: &Path, out: &mut Out) -> io::Result<()>
         let text = texts
             .entry(path.clone())
             .or_insert_with_key(|path| fs::read_to_string(path).ok());
-        out.line(framed(d, &path, text.as_deref(), out.is_colourful()))?;
+        out.drawn(&framed(d, &path, text.as_deref(), out.is_colourful()))?;
         out.line("")?;
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use chrono::{DateTime, Utc};
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 
@@ -13,11 +12,9 @@ use super::{
     out::{Format, Ink, Out},
 };
 use crate::{
+    act,
     evaluate::limit,
-    exception::{
-        coverage::{Case, Coverage, Register},
-        record::Record,
-    },
+    exception::coverage::{Case, Coverage},
     model::{
         control::{Control, Waivable},
         finding::{Finding, Status},
@@ -73,7 +70,10 @@ pub(super) async fn run(what: &str, opened: &Opened, out: &mut Out) -> anyhow::R
         .catalog
         .control(&finding.control)
         .map(AsRef::as_ref);
-    let cover = cover(&finding, control, &records, opened.now());
+    let now = opened.now();
+    let register = act::register(&mut tx, &records, now).await?;
+    let case = Case::known((control, opened.set.policies()), &finding, now);
+    let cover = register.covers(&case, &|text, row| limit(text, row, now));
     if out.format() != Format::Table {
         let fields = row(&finding, &opened.set.catalog, opened.now());
         let fates: Vec<Value> = told
@@ -183,17 +183,6 @@ fn head(
 }
 
 /// What covers a finding, and why what speaks of it does not.
-fn cover(
-    finding: &Finding,
-    control: Option<&Control>,
-    records: &[Record],
-    now: DateTime<Utc>,
-) -> Coverage {
-    let case = Case::known(control, finding, now);
-    let register = Register::new(records.iter().filter_map(Record::entry).collect());
-    register.covers(&case, &|text, row| limit(text, row, now))
-}
-
 fn covers(
     finding: &Finding,
     control: Option<&Control>,

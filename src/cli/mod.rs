@@ -214,6 +214,9 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
         Command::Report(args) => args.as_of,
         _ => None,
     };
+    if as_of.is_some() && !loaded.config.rehearsal && acts(&cli.command) {
+        return named::refuse(USAGE, open::NOT_THEN);
+    }
     let opened = Opened::of(loaded, as_of).await?;
     let done = match cli.command {
         Command::Check(args) => check::run(&args, &opened, out).await,
@@ -241,6 +244,19 @@ async fn with_files(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
     };
     opened.store().close().await;
     done
+}
+
+/// Whether a command that can be asked for another instant writes something that others rely on.
+fn acts(command: &Command) -> bool {
+    match command {
+        Command::Check(args) => args.acts(),
+        Command::Exception(args) => args.acts(),
+        Command::Token(args) => args.acts(),
+        Command::Decide(args) => args.acts(),
+        Command::Signals(args) => args.acts(),
+        Command::Report(args) => args.acts(),
+        _ => false,
+    }
 }
 
 /// Every setting, and where it came from.

@@ -2,10 +2,15 @@
 //! standard output; what went wrong on standard error. Colour and frames are for terminals only. The
 //! one place that writes to either stream.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal as _, Write},
+};
 
 use clap::ValueEnum;
 use serde_json::{Map, Value};
+
+use crate::model::plain;
 
 /// How a list is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -39,6 +44,9 @@ pub enum Ink {
     /// A heading.
     Bold,
 }
+
+/// How our own ink goes on behind its escape, and how it ends.
+const INKS: &[&str] = &["[1;31m", "[33m", "[32m", "[2m", "[1m", "[0m"];
 
 /// A column of a list: its key in JSON and CSV, its heading in a table.
 #[derive(Debug, Clone, Copy)]
@@ -136,12 +144,37 @@ impl Out {
 
     /// One line.
     pub fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(self.to, "{}", text.as_ref())
+        let text = self.readable(text.as_ref());
+        writeln!(self.to, "{text}")
+    }
+
+    /// A frame around the lines of a file, with colours of its own; whoever draws it replaces what would hide something.
+    pub fn drawn(&mut self, frame: &str) -> io::Result<()> {
+        writeln!(self.to, "{frame}")
     }
 
     /// A text that ends its own lines.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
+        let text = self.readable(text);
         self.to.write_all(text.as_bytes())
+    }
+
+    /// A text as it may be printed: with our own ink, and with whatever else moves a cursor, clears a screen or turns the
+    /// direction of writing written out.
+    fn readable<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if plain::hidden(text).is_none() {
+            return Cow::Borrowed(text);
+        }
+        let mut shown = String::with_capacity(text.len() + 8);
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('\u{1b}') {
+            shown.push_str(&plain::shown(before));
+            let own = INKS.iter().find(|ink| self.colour && after.starts_with(**ink));
+            shown.push_str(if own.is_some() { "\u{1b}" } else { "\\u{1b}" });
+            rest = after;
+        }
+        shown.push_str(&plain::shown(rest));
+        Cow::Owned(shown)
     }
 
     /// One JSON value, indented.
@@ -239,7 +272,7 @@ fn cell(value: Option<&Value>) -> String {
 /// A text that came from outside, without the characters by which it could write over a terminal.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if c.is_control() || plain::hides(c) { ' ' } else { c })
         .collect()
 }
 
@@ -329,6 +362,27 @@ mod tests {
         "#);
         let json: Value = serde_json::from_str(&printed(Format::Json)).unwrap();
         assert_eq!(json[0]["tags"], json!(["p", "q"]));
+    }
+
+    /// What a register or a source holds is printed as text, wherever it came from.
+    #[test]
+    fn nothing_that_is_printed_writes_over_the_terminal() {
+        let said = |colour: bool| {
+            let shared = Shared::default();
+            let mut out = Out {
+                colour,
+                ..Out::plain(Box::new(shared.clone()), Format::Table)
+            };
+            let word = out.ink(Ink::Bad, "fail");
+            out.line(format!("{word}: \u{1b}[2J\u{1b}]0;pwn\u{7} \u{202e}gnihtyna"))
+                .unwrap();
+            out.text("a\n\u{1b}[31mb\n").unwrap();
+            let bytes = shared.0.lock().unwrap().clone();
+            String::from_utf8(bytes).unwrap()
+        };
+        let rest = ": \\u{1b}[2J\\u{1b}]0;pwn\\u{7} \\u{202e}gnihtyna\na\n\\u{1b}[31mb\n";
+        assert_eq!(said(false), format!("fail{rest}"));
+        assert_eq!(said(true), format!("\u{1b}[1;31mfail\u{1b}[0m{rest}"));
     }
 
     #[test]

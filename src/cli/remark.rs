@@ -17,6 +17,7 @@ use crate::{
     model::{
         id::{ControlId, PersonId, SubjectId},
         people::Principal,
+        plain,
         span::Span,
     },
     remark::{self, Speaker},
@@ -39,6 +40,9 @@ impl By {
     pub(super) fn person(&self, opened: &Opened) -> Result<PersonId, String> {
         if self.because.trim().is_empty() {
             return Err("say why with `--because`: others will want to know".to_owned());
+        }
+        if let Some(hidden) = plain::hidden(&self.because) {
+            return Err(plain::say("because", hidden));
         }
         match opened.set.catalog.directory.find(&self.by) {
             Some(Principal::Person(by)) => Ok(by),

@@ -32,7 +32,7 @@ use crate::{
 /// one signed folder.
 #[derive(Debug, Clone, Arguments)]
 pub struct Args {
-    /// Live at this instant, as `tripline check --as-of` does.
+    /// Ask as of this instant, of what was collected by then; whatever writes is refused outside a rehearsal.
     #[arg(long, global = true, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// What to report.
@@ -110,6 +110,13 @@ impl Period {
     fn bounds(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
         let to = self.to.unwrap_or(now);
         (self.from.unwrap_or(to - chrono::TimeDelta::days(92)), to)
+    }
+}
+
+impl Args {
+    /// Whether a report is kept or signed.
+    pub(super) const fn acts(&self) -> bool {
+        matches!(self.what, What::Trend { .. } | What::Pack { .. })
     }
 }
 

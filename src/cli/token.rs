@@ -30,7 +30,7 @@ const TOKEN_FILE: &str = "TRIPLINE_TOKEN_FILE";
 /// Personal tokens, by which the register knows who acts.
 #[derive(Debug, Clone, Arguments)]
 pub struct Args {
-    /// Live at this instant, as `tripline check --as-of` does.
+    /// Ask as of this instant, of what was collected by then; whatever writes is refused outside a rehearsal.
     #[arg(long, global = true, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// What to do; without it, they are listed.
@@ -64,6 +64,13 @@ pub enum What {
 /// The longest that a token is good.
 const LONGEST: Span = Span::days(365);
 
+impl Args {
+    /// Whether something is written.
+    pub(super) fn acts(&self) -> bool {
+        !matches!(self.what, None | Some(What::List))
+    }
+}
+
 /// Does what the arguments say.
 ///
 /// # Errors
@@ -77,12 +84,10 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
             lasts,
         } => return create(opened, (person, name), *lasts, out).await,
         What::Revoke { id } => {
-            let mut tx = opened.store().begin().await?;
-            if !tokens::revoke(&mut tx, id, opened.now()).await? {
+            if !register::revoke(&opened.cx, id).await? {
                 let said = format!("no token `{id}` is good; `tripline token list` lists them");
                 return refuse(USAGE, said);
             }
-            tx.commit().await?;
             out.line(format!(
                 "{id} is taken back: nobody can act with it any more."
             ))?;
@@ -103,7 +108,11 @@ async fn create(
     if lasts > LONGEST {
         return refuse(USAGE, format!("a token is good for at most {LONGEST}"));
     }
-    let (token, secret) = register::issue(&opened.cx, (&id, name), lasts).await?;
+    let made = match register::issue(&opened.cx, (&id, name), lasts).await {
+        Err(register::Error::Refused(refused)) => return refuse(USAGE, refused),
+        made => made,
+    };
+    let (token, secret) = made?;
     match out.format() {
         Format::Table => {
             out.line(secret.expose_secret())?;
@@ -172,7 +181,7 @@ pub(super) async fn who(opened: &Opened) -> anyhow::Result<Result<PersonId, Stri
         }
     };
     let directory = &opened.set.catalog.directory;
-    match register::who(&opened.cx, directory, &secret, opened.now()).await {
+    match register::who(&opened.cx, directory, &secret, opened.present()).await {
         Ok(identity) => Ok(Ok(identity.person)),
         Err(register::Error::Refused(refused)) => Ok(Err(refused.to_string())),
         Err(error) => Err(error.into()),

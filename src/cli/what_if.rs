@@ -28,7 +28,7 @@ use crate::{
 /// Try a changed control on the past, or see what an exception would cover. Changes nothing.
 #[derive(Debug, Clone, Arguments)]
 pub struct Args {
-    /// Live at this instant, as `tripline check --as-of` does.
+    /// Ask as of this instant, of what was collected by then; whatever writes is refused outside a rehearsal.
     #[arg(long, value_name = "TIME")]
     pub(super) as_of: Option<chrono::DateTime<chrono::Utc>>,
     /// A control, or an exception (`EXC-2027-0001`).

@@ -46,6 +46,9 @@ record! {
         notices: Notices = Notices::default(),
         /// The audit log.
         audit: audit::Options,
+        /// Whether time is played with here: acts and runs may be done at an instant that `--as-of` names. Never for an
+        /// installation that anybody relies on.
+        rehearsal: bool = false,
         /// The HTTP side.
         web: web::Options = web::Options::default(),
         /// An address that hears from us as long as all is well, so that our silence is heard.

@@ -71,6 +71,8 @@ pub struct Config {
     pub notify: notify::options::Options,
     /// The audit log.
     pub audit: audit::Options,
+    /// Whether time is played with here.
+    pub rehearsal: bool,
     /// The HTTP side.
     pub web: web::Options,
     /// The dead-man's switch.
@@ -283,6 +285,7 @@ fn config(file: ConfigFile, root: PathBuf, path: PathBuf, parts: &Parts) -> Conf
             notices: file.notices,
         },
         audit: file.audit,
+        rehearsal: file.rehearsal,
         web: file.web,
         ping: file.ping,
         limits: file.limits,

@@ -97,6 +97,10 @@ fn describe() {
         "tripline_scheduler_lag_seconds",
         "How long the oldest due tick has been waiting."
     );
+    describe_gauge!(
+        "tripline_exceptions_refused",
+        "Exceptions that the last sweep could not move, for example because the clock was set back."
+    );
     describe_gauge!("tripline_outbox_waiting", "Messages that are to be sent.");
     describe_gauge!("tripline_outbox_dead", "Messages that were given up.");
     describe_gauge!("tripline_build_info", "1, with the version as a label.");
@@ -125,6 +129,11 @@ pub fn ran(control: &ControlId, ended: &Ended, took: Duration) {
 pub fn delivered(sent: u64, failed: u64) {
     counter!("tripline_notices_sent_total").increment(sent);
     counter!("tripline_notices_failed_total").increment(failed);
+}
+
+/// Notes how many exceptions the last sweep could not move.
+pub fn refused(exceptions: usize) {
+    gauge!("tripline_exceptions_refused").set(exceptions as f64);
 }
 
 /// Counts a reload.

@@ -20,7 +20,7 @@ use super::{
     Live,
     absent::{self, When},
     chores,
-    metrics::Metrics,
+    metrics::{self, Metrics},
     probe::Pages,
     signing::Signer,
     wire::{self, Wired},
@@ -118,6 +118,11 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let figures = Metrics::install()?;
     let collecting = CancellationToken::new();
+    if loaded.config.rehearsal {
+        tracing::warn!(
+            "this is a rehearsal (`rehearsal: true`): commands may act at any instant, and nothing here proves when it was done"
+        );
+    }
     let wired = wire::wire(loaded, clock, collecting.clone()).await?;
     let listener = web::bind(wired.config.web.listen).await?;
     let address = listener.local_addr()?;
@@ -347,7 +352,11 @@ async fn govern(daemon: Arc<Daemon>) {
         if let Err(error) = absent::later(&daemon.cx, &daemon.live.get()).await {
             tracing::error!(%error, "what is left of removed controls could not be looked at");
         }
-        match register::sweep(&daemon.cx, &daemon.live.get()).await {
+        let swept = register::sweep(&daemon.cx, &daemon.live.get()).await;
+        if let Ok(swept) = &swept {
+            metrics::refused(swept.refused.len());
+        }
+        match swept {
             Ok(swept) if swept.moved + swept.uncovered + swept.owed > 0 => {
                 tracing::info!(
                     moved = swept.moved,

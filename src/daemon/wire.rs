@@ -11,7 +11,7 @@ use crate::{
     audit::key::Key,
     catalog::Catalog,
     clock::SharedClock,
-    collect::Collector,
+    collect::{Collector, Sources},
     config::{Config, Loaded},
     deliver,
     evaluate::Engine,
@@ -45,6 +45,19 @@ pub async fn wire(
     clock: SharedClock,
     cancel: CancellationToken,
 ) -> anyhow::Result<Wired> {
+    wire_with(loaded, clock, Sources::Asked, cancel).await
+}
+
+/// The same for whoever may only look at what was collected.
+///
+/// # Errors
+/// The store or the evidence cannot be opened.
+pub async fn wire_with(
+    loaded: Loaded,
+    clock: SharedClock,
+    sources: Sources,
+    cancel: CancellationToken,
+) -> anyhow::Result<Wired> {
     let Loaded {
         config, catalog, ..
     } = loaded;
@@ -52,7 +65,8 @@ pub async fn wire(
     let archive = Archive::open(&config.evidence).context("the evidence cannot be opened")?;
     let engine = Engine::new(archive.clone(), &config.limits.engine())
         .context("the engine cannot be started")?;
-    let collector = Collector::new(store.clone(), archive.clone(), clock.clone(), cancel);
+    let collector = Collector::new(store.clone(), archive.clone(), clock.clone(), cancel)
+        .with(sources);
     let cx = Context {
         store,
         engine,

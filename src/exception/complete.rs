@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     facet::{self, STATED},
-    wording::{generic, hides, words},
+    wording::{generic, words},
 };
 use crate::{
     choice,
@@ -14,6 +14,7 @@ use crate::{
         exception::Kind,
         id::{ControlId, SubjectId},
         people::{Directory, Principal},
+        plain,
         policy::Policy,
         request::{Condition, Request},
         rules::{ExceptionRules, Indefinite},
@@ -77,6 +78,7 @@ pub struct Against<'a> {
 /// Everything that a request lacks, in the order of its fields; nothing when it is complete.
 pub fn lacks(request: &Request, against: &Against<'_>) -> Vec<Missing> {
     let mut out = Out::default();
+    out.plain(request);
     out.texts(request, against.rules);
     out.people(request, against.directory);
     out.scope(request, against);
@@ -96,6 +98,14 @@ impl Out {
             lack,
             say: say.into(),
         });
+    }
+
+    /// No string of a request hides what it says from whoever decides it.
+    fn plain(&mut self, request: &Request) {
+        for (field, hidden) in plain::hidden_in(&serde_json::json!(request)) {
+            let what = plain::say(&field, hidden);
+            self.add(&field, Lack::Hidden, what);
+        }
     }
 
     fn texts(&mut self, request: &Request, rules: &ExceptionRules) {
@@ -140,12 +150,7 @@ impl Out {
                 );
                 continue;
             };
-            if let Some(hidden) = text.chars().find(|c| hides(*c)) {
-                let what = format!(
-                    "`{field}` holds the character U+{:04X}, which hides what it says",
-                    u32::from(hidden)
-                );
-                self.add(field, Lack::Hidden, what);
+            if plain::hidden(text).is_some() {
                 continue;
             }
             let words = words(text);

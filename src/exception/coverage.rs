@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::state::{Times, state_at};
@@ -14,7 +14,7 @@ use crate::{
         control::{Control, Waivable},
         exception::{Condition, State, Terms},
         finding::Finding,
-        id::{ControlId, ExceptionId, Sha, SubjectId},
+        id::{ControlId, ExceptionId, PolicyId, Sha, SubjectId},
         outcome::{Observed, Outcome, Row},
         rules::{Limits, OnViolation},
     },
@@ -54,11 +54,38 @@ pub enum Standing {
     Fails,
 }
 
+/// What is known of a condition, and for how long that is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// How it stood when it was looked at.
+    pub standing: Standing,
+    /// When the next look is late, or the next word is due: from then on nobody knows. Nothing when it is good for ever.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Known {
+    /// How it stands at an instant: what should have been looked at again by then cannot be told.
+    fn at(&self, now: DateTime<Utc>) -> Standing {
+        match (&self.standing, self.until) {
+            (Standing::Holds, Some(until)) if now >= until => Standing::Unknown(until),
+            (standing, _) => standing.clone(),
+        }
+    }
+}
+
+/// The digest of the text of each policy as it is now.
+pub type Policies = BTreeMap<PolicyId, Sha>;
+
+/// How long missing evidence of a control ends no cover: after that nobody knows any more what is covered.
+pub const GRACE: TimeDelta = TimeDelta::hours(24);
+
 /// An exception as coverage looks at it.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The exception.
     pub id: ExceptionId,
+    /// Why the log does not bear it out; nothing when it does.
+    pub doubt: Option<String>,
     /// What was approved.
     pub terms: std::sync::Arc<Terms>,
     /// Where it stands, as it is written.
@@ -67,8 +94,10 @@ pub struct Entry {
     pub times: Times,
     /// The limits of its policy.
     pub limits: Limits,
-    /// How each of its conditions stands.
-    pub conditions: BTreeMap<String, Standing>,
+    /// By when somebody should have looked at it again.
+    pub review_due: Option<DateTime<Utc>>,
+    /// What is known of each of its conditions.
+    pub conditions: BTreeMap<String, Known>,
 }
 
 /// A failing subject.
@@ -88,13 +117,21 @@ pub struct Case<'a> {
     pub rows: &'a [Row],
     /// The values of the control's fingerprint columns.
     pub fingerprint: &'a BTreeMap<String, Vec<String>>,
+    /// Since when there is no evidence of it, when there is none.
+    pub unverified_since: Option<DateTime<Utc>>,
+    /// What the policies say now.
+    pub policies: &'a Policies,
     /// The instant.
     pub now: DateTime<Utc>,
 }
 
 impl<'a> Case<'a> {
     /// A finding as its last run left it. Without its control it is judged by what judged it then.
-    pub fn known(control: Option<&Control>, finding: &'a Finding, now: DateTime<Utc>) -> Self {
+    pub fn known(
+        (control, policies): (Option<&Control>, &'a Policies),
+        finding: &'a Finding,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             control: &finding.control,
             definition: control.map_or(finding.definition, |c| c.definition),
@@ -103,12 +140,18 @@ impl<'a> Case<'a> {
             outcome: Outcome::Fail,
             rows: &finding.rows,
             fingerprint: &finding.fingerprint,
+            unverified_since: finding.state.unverified_since,
+            policies,
             now,
         }
     }
 
     /// A subject as a run sees it.
-    pub fn observed(control: &'a Control, observed: &'a Observed, now: DateTime<Utc>) -> Self {
+    pub fn observed(
+        (control, policies): (&'a Control, &'a Policies),
+        observed: &'a Observed,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             control: &control.id,
             definition: control.definition,
@@ -117,6 +160,8 @@ impl<'a> Case<'a> {
             outcome: observed.outcome,
             rows: &observed.rows,
             fingerprint: &observed.fingerprint,
+            unverified_since: None,
+            policies,
             now,
         }
     }
@@ -176,6 +221,13 @@ impl Register {
         }
     }
 
+    /// The exceptions that the log does not bear out, each with the reason.
+    pub fn doubted(&self) -> impl Iterator<Item = (&ExceptionId, &str)> {
+        self.entries
+            .iter()
+            .filter_map(|e| Some((&e.id, e.doubt.as_deref()?)))
+    }
+
     /// Whether any exception speaks of a control.
     pub fn speaks_of(&self, control: &ControlId) -> bool {
         self.by_control.contains_key(control)
@@ -212,19 +264,13 @@ impl Register {
     }
 }
 
-/// The clauses in their order, the first excepted: whoever could not read the register has no entries to ask.
+/// The clauses in their order. Whoever cannot read the register at all has no entries to ask.
 fn holds(entry: &Entry, case: &Case<'_>, limit: LimitTest<'_>) -> Result<(), (Clause, String)> {
     let terms = &entry.terms;
-    let state = state_at(entry.state, &entry.times, &entry.limits, case.now);
-    let begun = case.now >= entry.times.not_before;
-    if state != State::Active || !begun {
-        let word = if begun {
-            state.as_str()
-        } else {
-            "not yet in force"
-        };
-        return Err((Clause::State, format!("it is {word}")));
+    if let Some(why) = &entry.doubt {
+        return Err((Clause::Register, why.clone()));
     }
+    in_force(entry, case).map_err(|why| (Clause::State, why))?;
     let control = terms.controls.iter().find(|c| c.control == *case.control);
     match control {
         Some(_) if !case.waivable => {
@@ -255,6 +301,14 @@ fn holds(entry: &Entry, case: &Case<'_>, limit: LimitTest<'_>) -> Result<(), (Cl
         );
         return Err((Clause::Outcome, why));
     }
+    if let Some(since) = case.unverified_since.filter(|s| case.now - *s >= GRACE) {
+        let why = format!(
+            "there is no evidence of it since {}, and cover goes on for {} hours without",
+            since.format("%Y-%m-%d %H:%M UTC"),
+            GRACE.num_hours()
+        );
+        return Err((Clause::Outcome, why));
+    }
     if let Some(text) = &terms.limit
         && (case.rows.is_empty() || case.rows.iter().any(|row| limit(text, row) != Some(true)))
     {
@@ -270,18 +324,47 @@ fn holds(entry: &Entry, case: &Case<'_>, limit: LimitTest<'_>) -> Result<(), (Cl
     // Where it was agreed that a violation is only told, it ends no cover.
     let binding = |c: &&Condition| c.on_violation != OnViolation::Notify;
     for condition in terms.conditions.iter().filter(binding) {
-        let why = match entry.conditions.get(&condition.id) {
+        let why = match entry.conditions.get(&condition.id).map(|k| k.at(case.now)) {
             Some(Standing::Holds) => continue,
             // Missing evidence does not storm: what held goes on for the grace.
-            Some(Standing::Unknown(since)) if case.now - *since < condition.grace.to_delta() => {
+            Some(Standing::Unknown(since)) if case.now - since < condition.grace.to_delta() => {
                 continue;
             }
-            Some(Standing::Unknown(_)) => "cannot be shown to hold",
-            Some(Standing::Fails) => "does not hold",
-            None => "was not looked at yet",
+            Some(Standing::Unknown(since)) => {
+                let since = since.format("%Y-%m-%d %H:%M UTC");
+                format!("cannot be shown to hold since {since}")
+            }
+            Some(Standing::Fails) => "does not hold".to_owned(),
+            None => "was not looked at yet".to_owned(),
         };
         let why = format!("the condition `{}` {why}", condition.id);
         return Err((Clause::Conditions, why));
+    }
+    Ok(())
+}
+
+/// The second clause: in force by its state, its times and its policy. What puts it out of force counts from its instant on,
+/// and not from when somebody writes it down.
+fn in_force(entry: &Entry, case: &Case<'_>) -> Result<(), String> {
+    let state = state_at(entry.state, &entry.times, &entry.limits, case.now);
+    let due = matches!(state, State::Active | State::Approved);
+    if due && case.now < entry.times.not_before {
+        return Err("it is not yet in force".to_owned());
+    }
+    if state != State::Active {
+        return Err(format!("it is {}", state.as_str().replace('_', " ")));
+    }
+    let policy = &entry.terms.provision.policy;
+    if case.policies.get(policy) != Some(&entry.terms.policy.text) {
+        return Err(format!(
+            "the text of `{policy}` is not what it was when it was approved"
+        ));
+    }
+    if let Some(due) = entry.review_due.filter(|due| case.now >= *due) {
+        return Err(format!(
+            "nobody has looked at it again since it was due on {}",
+            due.format("%Y-%m-%d")
+        ));
     }
     Ok(())
 }

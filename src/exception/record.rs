@@ -8,19 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     complete::Missing,
-    coverage::{Entry, Standing},
+    coverage::{Entry, Known, Standing},
     decide::{Decision, Pending},
     route::{Routed, Triage},
     state::{Act, Times, next, state_at},
 };
 use crate::{
+    catalog::cron,
     choice,
     model::{
-        exception::{State, Suspension, Terms},
+        exception::{Condition, State, Suspension, Terms},
         id::{ExceptionId, PersonId, RunId, Sha, TeamId},
         outcome::Row,
         request::Request,
-        rules::{ExceptionRules, Step},
+        rules::{Check, ExceptionRules, Step},
     },
 };
 
@@ -76,6 +77,26 @@ pub struct Checked {
     pub by: Option<PersonId>,
     /// What was seen or said.
     pub said: String,
+}
+
+impl Checked {
+    /// What coverage may go by. A look is good until the next one is late, which it is when even evidence as old as may
+    /// be would be older; a word is good until the next is due.
+    fn known(&self, condition: &Condition) -> Known {
+        let until = match &condition.check {
+            Check::Attested { every } => Some(self.at + every.to_delta()),
+            Check::Machine {
+                schedule, max_age, ..
+            } => cron::parse(schedule)
+                .ok()
+                .and_then(|cron| cron.find_next_occurrence(&self.at, false).ok())
+                .map(|next| next + max_age.to_delta()),
+        };
+        Known {
+            standing: self.standing.clone(),
+            until,
+        }
+    }
 }
 
 /// A team that asks for the same as another.
@@ -178,14 +199,17 @@ impl Record {
         let frozen = self.frozen.as_ref()?;
         Some(Entry {
             id: self.id.clone(),
+            doubt: None,
             terms: Arc::new(frozen.terms.clone()),
             state: self.state,
             times: self.times,
             limits: frozen.rules.limits.clone(),
-            conditions: self
+            review_due: self.review_due(),
+            conditions: frozen
+                .terms
                 .conditions
                 .iter()
-                .map(|(id, checked)| (id.clone(), checked.standing.clone()))
+                .filter_map(|c| Some((c.id.clone(), self.conditions.get(&c.id)?.known(c))))
                 .collect(),
         })
     }
@@ -216,6 +240,10 @@ impl Record {
         let before = self.state;
         let after = next(before, act)?;
         self.state = after;
+        // Another team joins it where it stands.
+        if act == Act::Join {
+            return Some((before, after));
+        }
         let times = &mut self.times;
         match after {
             State::Submitted => times.submitted_at = times.submitted_at.or(Some(now)),

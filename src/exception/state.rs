@@ -99,6 +99,8 @@ choice! {
         Warn = "warn",
         /// Somebody looked at it again, and it may go on.
         Review = "review",
+        /// Another team asks for the same.
+        Join = "join",
         /// Looked back at.
         Close = "close",
     }
@@ -132,6 +134,12 @@ pub const fn next(state: State, act: Act) -> Option<State> {
             Act::Withdraw,
         ) => Withdrawn,
         (Submitted | NeedsInfo | InAssessment | PendingDecision | Approved, Act::Lapse) => Lapsed,
+        (Submitted, Act::Join) => Submitted,
+        (NeedsInfo, Act::Join) => NeedsInfo,
+        (InAssessment, Act::Join) => InAssessment,
+        (PendingDecision, Act::Join) => PendingDecision,
+        (Approved, Act::Join) => Approved,
+        (Active, Act::Join) => Active,
         (Denied, Act::Rework) => Draft,
         (Expired | Revoked | Lapsed | Denied | Withdrawn, Act::Close) => Closed,
         _ => return None,

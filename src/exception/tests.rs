@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Rulebook,
-    coverage::{Case, Clause, Entry, Register, Standing, fingerprint},
+    coverage::{Case, Clause, Entry, Known, Policies, Register, Standing, fingerprint},
     decide::{
         Approver, Consequence, Decision, Pending, Refusal, Role, Verdict, Wish, decide, eligible,
     },
@@ -415,6 +415,10 @@ fn shape(version: &str) -> BTreeMap<String, Vec<String>> {
     ])
 }
 
+fn known(standing: Standing, until: Option<DateTime<Utc>>) -> BTreeMap<String, Known> {
+    BTreeMap::from([("usage-cap".to_owned(), Known { standing, until })])
+}
+
 fn entry(state: State) -> Entry {
     let terms = terms();
     Entry {
@@ -430,7 +434,9 @@ fn entry(state: State) -> Entry {
             expires_at: terms.expires_at,
         },
         limits: policy().exceptions.unwrap().limits,
-        conditions: BTreeMap::from([("usage-cap".to_owned(), Standing::Holds)]),
+        doubt: None,
+        review_due: None,
+        conditions: known(Standing::Holds, None),
         terms: Arc::new(terms),
     }
 }
@@ -444,6 +450,8 @@ struct Asked {
     outcome: Outcome,
     age: i64,
     version: &'static str,
+    unverified_since: Option<DateTime<Utc>>,
+    policy: Sha,
     now: DateTime<Utc>,
 }
 
@@ -457,6 +465,8 @@ impl Default for Asked {
             outcome: Outcome::Fail,
             age: 120,
             version: "3",
+            unverified_since: None,
+            policy: terms().policy.text,
             now: at("2026-12-10T00:00:00Z"),
         }
     }
@@ -474,6 +484,8 @@ impl Asked {
             outcome: self.outcome,
             rows: &rows,
             fingerprint: &shape(self.version),
+            unverified_since: self.unverified_since,
+            policies: &Policies::from([(terms().provision.policy, self.policy)]),
             now: self.now,
         };
         let limit = |_: &str, row: &Row| row.get("age")?.as_i64().map(|age| age < 150);
@@ -535,13 +547,51 @@ fn each_clause_must_hold_and_is_named_when_it_does_not() {
     };
     assert_eq!(lost(unknown, active()), (0, vec![Clause::Outcome]));
     let mut failing = entry(State::Active);
-    failing
-        .conditions
-        .insert("usage-cap".to_owned(), Standing::Fails);
+    failing.conditions = known(Standing::Fails, None);
     assert_eq!(lost(usual(), vec![failing]), (0, vec![Clause::Conditions]));
     let mut unlooked = entry(State::Active);
     unlooked.conditions.clear();
     assert_eq!(lost(usual(), vec![unlooked]), (0, vec![Clause::Conditions]));
+    // What the log does not bear out covers nothing, whatever else holds.
+    let mut doubted = entry(State::Active);
+    doubted.doubt = Some("when it ends is not what the log says".to_owned());
+    assert_eq!(lost(usual(), vec![doubted]), (0, vec![Clause::Register]));
+    let rewritten = Asked {
+        policy: Sha::of("another text"),
+        ..usual()
+    };
+    assert_eq!(lost(rewritten, active()), (0, vec![Clause::State]));
+    let mut overdue = entry(State::Active);
+    overdue.review_due = Some(usual().now);
+    assert_eq!(lost(usual(), vec![overdue]), (0, vec![Clause::State]));
+}
+
+// A look or a word is good until the next is late, and then for the grace; whoever asks later is told so, also when
+// nobody was there to look.
+#[test]
+fn what_nobody_looked_at_again_is_not_known_to_hold() {
+    let now = Asked::default().now;
+    let held = |minutes: i64| {
+        let mut entry = entry(State::Active);
+        entry.conditions = known(Standing::Holds, Some(now - TimeDelta::minutes(minutes)));
+        Asked::default().of(vec![entry])
+    };
+    assert_eq!(held(-1), (1, vec![]));
+    assert_eq!(held(119), (1, vec![]));
+    assert_eq!(held(120), (0, vec![Clause::Conditions]));
+}
+
+#[test]
+fn cover_goes_on_for_a_day_without_evidence_and_no_longer() {
+    let held = |minutes: i64| {
+        let asked = Asked {
+            unverified_since: Some(Asked::default().now - TimeDelta::minutes(minutes)),
+            ..Asked::default()
+        };
+        asked.of(vec![entry(State::Active)])
+    };
+    assert_eq!(held(24 * 60 - 1), (1, vec![]));
+    assert_eq!(held(24 * 60), (0, vec![Clause::Outcome]));
 }
 
 #[test]
@@ -570,9 +620,7 @@ fn missing_evidence_goes_on_for_its_grace_and_then_uncovers() {
     let held = |minutes: i64| {
         let mut entry = entry(State::Active);
         let since = Asked::default().now - TimeDelta::minutes(minutes);
-        entry
-            .conditions
-            .insert("usage-cap".to_owned(), Standing::Unknown(since));
+        entry.conditions = known(Standing::Unknown(since), None);
         Asked::default().of(vec![entry])
     };
     assert_eq!(held(119), (1, vec![]));

@@ -1,5 +1,4 @@
-//! Whether a text says something: how many words it has, whether it could be said of anything, whether it hides
-//! what it says.
+//! Whether a text says something: how many words it has, whether it could be said of anything.
 
 use crate::model::rules::ExceptionRules;
 
@@ -49,13 +48,6 @@ pub(super) fn generic(text: &str, rules: &ExceptionRules) -> Option<String> {
     (words(&rest) < BEYOND).then_some(first)
 }
 
-/// Characters that change or hide how a text reads: controls, and those that turn the direction of writing
-/// (Unicode TR36, "bidirectional text spoofing").
-pub(super) fn hides(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t' | '\r'))
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,19 +56,5 @@ mod tests {
     fn words_are_what_is_between_signs() {
         assert_eq!(words("Card decisions stop: six hours, 40,000 wait."), 8);
         assert_eq!(words(" -- "), 0);
-    }
-
-    #[test]
-    fn what_hides_or_turns_a_text_is_seen() {
-        for hidden in [
-            "a\u{202e}b",
-            "a\u{200b}b",
-            "a\u{0}b",
-            "a\u{2066}b",
-            "a\u{feff}b",
-        ] {
-            assert!(hidden.chars().any(hides), "{hidden:?}");
-        }
-        assert!(!"Größe, 日本語, a\ttab and\na line".chars().any(hides));
     }
 }

@@ -8,6 +8,7 @@ pub mod id;
 pub mod notice;
 pub mod outcome;
 pub mod people;
+pub mod plain;
 pub mod policy;
 pub mod remark;
 pub mod request;

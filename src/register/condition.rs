@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::Error;
+use super::{Error, sweep::Swept};
 use crate::{
     act::{self, Actor, moved},
     catalog::cron,
@@ -152,26 +152,27 @@ fn due(condition: &Condition, last: Option<&Checked>) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Looks at every condition that is due of the exceptions that are in force, or were put out of force by one. Gives
+/// Looks at every condition that is due of the exceptions that are in force, or were put out of force by one. Counts
 /// how many were looked at.
 ///
 /// # Errors
 /// When the store cannot be read or written; what was not written is looked at again.
-pub(super) async fn due_ones(cx: &Context, set: &Set) -> Result<u64, Error> {
+pub(super) async fn due_ones(cx: &Context, set: &Set, swept: &mut Swept) -> Result<(), Error> {
     let now = cx.clock.now();
     let filter = exceptions::Filter {
         states: vec![State::Active, State::Suspended],
         ..exceptions::Filter::default()
     };
     let records = exceptions::list(&mut cx.store.read().await?, &filter).await?;
-    let mut looked = 0;
     for record in records {
         if !matches!(record.state_at(now), State::Active | State::Suspended) {
             continue;
         }
-        looked += of_one(cx, set, record, now).await?;
+        let id = record.id.clone();
+        let looked = of_one(cx, set, record, now).await;
+        swept.looked += swept.unless_refused(&id, looked)?;
     }
-    Ok(looked)
+    Ok(())
 }
 
 /// Looks at the conditions of one exception that are due, and does what was agreed where one does not hold.
@@ -404,6 +405,7 @@ pub async fn attest(
     if said.trim().is_empty() {
         return Err(Error::refused("no_reason", "say what you saw"));
     }
+    super::plainly("because", Some(said))?;
     let checked = Checked {
         standing: Standing::Holds,
         at: now,

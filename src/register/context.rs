@@ -13,7 +13,7 @@ use super::{
 use crate::{
     catalog::template,
     exception::{
-        coverage::{Case, Entry, Register, Standing},
+        coverage::{Case, Entry, Known, Policies, Register, Standing},
         decide::eligible,
         package::{Before, Clause, Deviation, Looked, Package, Precedent, Source},
         record::{Frozen, Record},
@@ -190,6 +190,10 @@ async fn deviations(
     now: DateTime<Utc>,
 ) -> Result<Vec<Deviation>, Error> {
     let register = Register::new(vec![granted(frozen, now)]);
+    let pinned = Policies::from([(
+        frozen.terms.provision.policy.clone(),
+        frozen.terms.policy.text,
+    )]);
     let mut all = Vec::new();
     for (control, run, observed) in seen.observed() {
         if frozen
@@ -201,7 +205,7 @@ async fn deviations(
         }
         let key = FindingKey::of(&control.id, &observed.subject);
         let finding = findings::get(tx, key).await?;
-        let coverage = register.covers(&Case::observed(control, observed, now), &|text, row| {
+        let coverage = register.covers(&Case::observed((control, &pinned), observed, now), &|text, row| {
             crate::evaluate::limit(text, row, now)
         });
         let open = finding.as_ref().filter(|f| f.state.status.is_open());
@@ -304,9 +308,17 @@ pub async fn covers(cx: &Context, set: &Set, id: &ExceptionId) -> Result<Vec<Cov
 /// As if it were in force and every condition held.
 fn granted(frozen: &Frozen, now: DateTime<Utc>) -> Entry {
     let terms = std::sync::Arc::new(frozen.terms.clone());
-    let holds = |c: &crate::model::exception::Condition| (c.id.clone(), Standing::Holds);
+    let holds = |c: &crate::model::exception::Condition| {
+        let known = Known {
+            standing: Standing::Holds,
+            until: None,
+        };
+        (c.id.clone(), known)
+    };
     Entry {
         id: ExceptionId::from("this"),
+        doubt: None,
+        review_due: None,
         state: State::Active,
         times: crate::exception::state::Times {
             submitted_at: None,

@@ -147,6 +147,7 @@ pub async fn decide(
     id: &ExceptionId,
     word: Word,
 ) -> Result<Record, Error> {
+    super::plainly("because", word.reason.as_deref())?;
     let now = cx.clock.now();
     let who = approver(&mut cx.store.read().await?, set, by, now).await?;
     let state = load(&mut cx.store.begin().await?, id).await?.state_at(now);

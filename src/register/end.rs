@@ -6,9 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     Error,
     decide::{approver, load},
+    identity,
 };
 use crate::{
     act::{self, Actor, moved},
+    audit::leaf::{Authority, AuthorityFact, Fact, Leaf},
     clock::stamp,
     exception::{
         decide::Approver,
@@ -20,7 +22,7 @@ use crate::{
         id::{ExceptionId, PersonId},
     },
     run::{Context, Set},
-    store::{delegations, delegations::Delegation, exceptions},
+    store::{Tx, audit, delegations, delegations::Delegation, exceptions},
 };
 
 /// Takes a request back, ends an exception before its time, puts it out of force, or looks at it again. `act` is one of
@@ -106,7 +108,10 @@ fn why(reason: &str) -> Result<&str, Error> {
             "no_reason",
             "say why: others will want to know",
         )),
-        reason => Ok(reason),
+        reason => {
+            super::plainly("because", Some(reason))?;
+            Ok(reason)
+        }
     }
 }
 
@@ -176,7 +181,7 @@ pub async fn join(
     let mut record = load(&mut tx, id).await?;
     let state = record.state_at(now);
     if !(state.is_pending() || matches!(state, State::Approved | State::Active)) {
-        return Err(act::Error::not_now(&record, Act::Sign, now).into());
+        return Err(act::Error::not_now(&record, Act::Join, now).into());
     }
     let Some(team) = who.team else {
         return Err(Error::refused(
@@ -197,6 +202,14 @@ pub async fn join(
         because: because.to_owned(),
         at: now,
     });
+    moved(
+        &mut tx,
+        &mut record,
+        (Act::Join, Actor::Person(by)),
+        Some(because),
+        now,
+    )
+    .await?;
     exceptions::update(&mut tx, &mut record, now).await?;
     tx.commit().await?;
     Ok(record)
@@ -248,8 +261,47 @@ pub async fn delegate(
     };
     let mut tx = cx.store.begin().await?;
     delegations::insert(&mut tx, &one).await?;
+    prove(&mut tx, Authority::Lent, &one, now).await?;
     tx.commit().await?;
     Ok(one)
+}
+
+/// Takes a role back that was lent; whether it was still lent. Only whoever lent it may.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn undelegate(cx: &Context, by: &PersonId, id: &str) -> Result<bool, Error> {
+    let now = cx.clock.now();
+    let mut tx = cx.store.begin().await?;
+    if !delegations::revoke(&mut tx, id, by, now).await? {
+        return Ok(false);
+    }
+    let all = delegations::list(&mut tx).await?;
+    if let Some(one) = all.iter().find(|d| d.id == id) {
+        prove(&mut tx, Authority::TakenBack, one, now).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// The leaf of a role that was lent or taken back.
+async fn prove(
+    tx: &mut Tx,
+    what: Authority,
+    one: &Delegation,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let fact = AuthorityFact {
+        what,
+        about: one.id.clone(),
+        person: identity::blinded(tx, &one.person).await?,
+        delegate: Some(identity::blinded(tx, &one.delegate).await?),
+        role: Some(one.role.clone()),
+        begins_at: one.begins_at,
+        ends_at: one.ends_at,
+    };
+    audit::append(tx, &[Leaf::new(now, Fact::Authority(fact))]).await?;
+    Ok(())
 }
 
 /// The longest that a role is lent.

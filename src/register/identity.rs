@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Error;
 use crate::{
+    audit::leaf::{Authority, AuthorityFact, Fact, Leaf, blind},
     clock::stamp,
     model::{
         id::{PersonId, Sha},
@@ -14,7 +15,10 @@ use crate::{
         span::Span,
     },
     run::Context,
-    store::tokens::{self, Token},
+    store::{
+        Tx, audit, salts,
+        tokens::{self, Token},
+    },
 };
 
 /// How a token begins, so that it is recognised where it does not belong.
@@ -44,6 +48,7 @@ pub async fn issue(
     let mut bytes = [0; 32];
     rand::rngs::OsRng.fill_bytes(&mut bytes);
     let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+    super::plainly("name", Some(name))?;
     let now = cx.clock.now();
     let token = Token {
         id: stamp("tok-", now),
@@ -56,8 +61,53 @@ pub async fn issue(
     };
     let mut tx = cx.store.begin().await?;
     tokens::insert(&mut tx, &token, Sha::of(&secret)).await?;
+    prove(&mut tx, Authority::TokenMade, &token, now).await?;
     tx.commit().await?;
     Ok((token, secret.into()))
+}
+
+/// Takes a token back; whether it was still good.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn revoke(cx: &Context, id: &str) -> Result<bool, Error> {
+    let now = cx.clock.now();
+    let mut tx = cx.store.begin().await?;
+    if !tokens::revoke(&mut tx, id, now).await? {
+        return Ok(false);
+    }
+    let all = tokens::list(&mut tx).await?;
+    if let Some(token) = all.iter().find(|t| t.id == id) {
+        prove(&mut tx, Authority::TokenTakenBack, token, now).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// The leaf of a token that was made or taken back: who may act as whom is proved, too.
+async fn prove(
+    tx: &mut Tx,
+    what: Authority,
+    token: &Token,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let fact = AuthorityFact {
+        what,
+        about: token.id.clone(),
+        person: blinded(tx, &token.person).await?,
+        delegate: None,
+        role: None,
+        begins_at: token.created_at,
+        ends_at: token.expires_at,
+    };
+    audit::append(tx, &[Leaf::new(now, Fact::Authority(fact))]).await?;
+    Ok(())
+}
+
+/// A person as the log names them.
+pub(super) async fn blinded(tx: &mut Tx, person: &PersonId) -> Result<Sha, Error> {
+    let name = format!("person:{person}");
+    Ok(blind(&salts::of(tx, &name).await?, &name))
 }
 
 /// Who a token belongs to, if it is good now and its person is still there.
@@ -82,6 +132,12 @@ pub async fn who(
     let Some(token) = found else {
         return refuse("unknown_token", "nobody has this token");
     };
+    if now < token.created_at {
+        return refuse(
+            "token_not_made_yet",
+            "this token was made later than the clock says; the clock is wrong",
+        );
+    }
     if token.revoked_at.is_some() {
         return refuse("revoked_token", "this token was taken back");
     }

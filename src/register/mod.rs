@@ -18,15 +18,15 @@ mod verdict;
 pub use condition::attest;
 pub use context::{Covers, covers, package};
 pub use decide::{Word, decide, grant};
-pub use end::{close, delegate, end, join};
-pub use identity::{Identity, issue, who};
+pub use end::{close, delegate, end, join, undelegate};
+pub use identity::{Identity, issue, revoke, who};
 pub use queue::{Usage, Waiting, queue, usage};
 pub use submit::{Submitted, preview, submit};
-pub use sweep::{settle, sweep};
+pub use sweep::{Swept, settle, sweep};
 pub use tell::tell;
 pub use verdict::{Against, Answer, Verdict, verdict};
 
-use crate::{act, exception::decide::Refusal, run, store};
+use crate::{act, exception::decide::Refusal, model::plain, run, store};
 
 /// Why something could not be done in the register.
 #[derive(Debug, thiserror::Error)]
@@ -72,11 +72,20 @@ impl Error {
     }
 }
 
+/// Refuses what somebody says when it holds characters that hide what it says.
+fn plainly(what: &str, said: Option<&str>) -> Result<(), Error> {
+    match said.and_then(plain::hidden) {
+        Some(hidden) => Err(Error::refused("hidden", plain::say(what, hidden))),
+        None => Ok(()),
+    }
+}
+
 impl From<act::Error> for Error {
     fn from(error: act::Error) -> Self {
         match error {
             act::Error::Store(error) => Self::Store(error),
             not_now @ act::Error::NotNow { .. } => Self::refused("not_now", not_now.to_string()),
+            hidden @ act::Error::Hidden(_) => Self::refused("hidden", hidden.to_string()),
             back @ act::Error::ClockSetBack { .. } => {
                 Self::refused("clock_set_back", back.to_string())
             }

@@ -358,10 +358,11 @@ pub async fn submit(
     }
     let looked = preview(cx, set, request).await?;
     let mut tx = cx.store.begin().await?;
-    let (id, revision, decisions) = match again {
+    let (id, revision, decisions, joiners) = match again {
         None => (
             exceptions::next_id(&mut tx, now.year()).await?,
             1,
+            Vec::new(),
             Vec::new(),
         ),
         Some(id) => {
@@ -373,7 +374,12 @@ pub async fn submit(
             ) {
                 return Err(act::Error::not_now(&before, Act::Submit, now).into());
             }
-            (id.clone(), before.revision + 1, before.decisions)
+            (
+                id.clone(),
+                before.revision + 1,
+                before.decisions,
+                before.joiners,
+            )
         }
     };
     // A request without an end is never frozen; its row needs some instant.
@@ -399,7 +405,7 @@ pub async fn submit(
         suspension: None,
         end_reason: None,
         conditions: BTreeMap::new(),
-        joiners: Vec::new(),
+        joiners,
         reviewed_at: None,
         closure: None,
     };

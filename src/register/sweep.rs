@@ -12,7 +12,7 @@ use crate::{
     audit::leaf::Leaf,
     evaluate::limit,
     exception::{
-        coverage::{Case, Clause, Coverage, Register},
+        coverage::{Case, Clause, Coverage, Policies, Register},
         record::Record,
         state::Act,
     },
@@ -20,15 +20,16 @@ use crate::{
         control::{Control, Waivable},
         exception::{State, Suspension},
         finding::{Change, Effect, Finding, Observation, Reason, Status},
-        id::{ControlId, ExceptionId, FindingKey},
+        id::{ControlId, ExceptionId, FindingKey, Sha},
         outcome::{Authority, Unknown},
     },
+    notify::plan::{Operation, operation},
     run::{Context, Set, Uncovered, lost, owed_by_sweep},
     store::{self, Page, Tx, audit, coverage, exceptions, findings, outbox},
 };
 
 /// What a sweep did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Swept {
     /// Exceptions that were moved.
     pub moved: u64,
@@ -38,6 +39,29 @@ pub struct Swept {
     pub uncovered: u64,
     /// Words that are owed because of it.
     pub owed: u64,
+    /// Exceptions that could not be moved, each with the named reason. They are tried again at the next sweep.
+    pub refused: Vec<(ExceptionId, String)>,
+}
+
+impl Swept {
+    /// One record that cannot be moved keeps nothing else from being done; a store that fails does.
+    pub(super) fn unless_refused<T: Default>(
+        &mut self,
+        id: &ExceptionId,
+        done: Result<T, Error>,
+    ) -> Result<T, Error> {
+        match done {
+            // Somebody was faster: whatever is still due is done at the next sweep.
+            Err(Error::Store(store::Error::Changed { .. })) => Ok(T::default()),
+            Err(error @ Error::Store(_)) => Err(error),
+            Err(error) => {
+                tracing::warn!(exception = %id, %error, "an exception cannot be moved");
+                self.refused.push((id.clone(), error.to_string()));
+                Ok(T::default())
+            }
+            Ok(done) => Ok(done),
+        }
+    }
 }
 
 /// Does what is due.
@@ -61,27 +85,34 @@ pub async fn sweep(cx: &Context, set: &Set) -> Result<Swept, Error> {
         ..exceptions::Filter::default()
     };
     let records = exceptions::list(&mut cx.store.read().await?, &filter).await?;
-    for mut record in records {
-        let mut tx = cx.store.begin().await?;
-        let moves = one(&mut tx, set, &mut record, now).await;
-        match moves {
-            Ok(true) => {
-                tx.commit().await?;
-                swept.moved += 1;
-            }
-            Ok(false) if record.state == State::Approved => {
-                drop(tx);
-                swept.moved += u64::from(activate(cx, set, record, now).await?);
-            }
-            // Somebody was faster: whatever is still due is done at the next sweep.
-            Ok(false) | Err(Error::Store(store::Error::Changed { .. })) => {}
-            Err(error) => return Err(error),
-        }
+    for record in records {
+        let id = record.id.clone();
+        let moves = turn(cx, set, record, now).await;
+        swept.moved += u64::from(swept.unless_refused(&id, moves)?);
     }
-    swept.looked = condition::due_ones(cx, set).await?;
+    condition::due_ones(cx, set, &mut swept).await?;
     swept.uncovered = settle(cx, set).await?;
     swept.owed = tell::tell(cx, set).await?;
     Ok(swept)
+}
+
+/// Does what is due to one exception; whether it was moved.
+async fn turn(
+    cx: &Context,
+    set: &Set,
+    mut record: Record,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let mut tx = cx.store.begin().await?;
+    if one(&mut tx, set, &mut record, now).await? {
+        tx.commit().await?;
+        return Ok(true);
+    }
+    drop(tx);
+    if record.state == State::Approved {
+        return activate(cx, set, record, now).await;
+    }
+    Ok(false)
 }
 
 /// Moves one exception, if it is to be moved; whether it was.
@@ -230,7 +261,19 @@ async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error>
         ..exceptions::Filter::default()
     };
     let records = exceptions::list(tx, &filter).await?;
-    let register = Register::new(records.iter().filter_map(Record::entry).collect());
+    let register = act::register(tx, &records, now).await?;
+    // Whoever looks after Tripline hears once of each row that the log does not bear out.
+    for (id, why) in register.doubted() {
+        let about = Operation {
+            subject: &format!("register:{id}:{}", Sha::of(why)),
+            title: "An exception is not what the log says",
+            sentence: &format!(
+                "{id} covers nothing: {why}. `tripline audit verify` says what differs."
+            ),
+            not_by: None,
+        };
+        outbox::enqueue(tx, &operation(&set.desk, &about, now)).await?;
+    }
     let mut keys: BTreeSet<FindingKey> = BTreeSet::new();
     for record in records.iter().filter(|r| r.state_at(now) == State::Active) {
         let subjects = record.frozen.iter().flat_map(|f| &f.terms.subjects);
@@ -250,7 +293,7 @@ async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error>
             continue;
         };
         let open = finding.state.status.is_open();
-        let coverage = covers(&register, control, &finding, now);
+        let coverage = covers(&register, (control, set.policies()), &finding, now);
         let after = coverage.first().filter(|_| open).cloned();
         let before = finding.covered_by.clone();
         if before == after {
@@ -294,11 +337,11 @@ async fn cover(tx: &mut Tx, set: &Set, now: DateTime<Utc>) -> Result<u64, Error>
 
 fn covers(
     register: &Register,
-    control: &Control,
+    (control, policies): (&Control, &Policies),
     finding: &Finding,
     now: DateTime<Utc>,
 ) -> Coverage {
-    let case = Case::known(Some(control), finding, now);
+    let case = Case::known((Some(control), policies), finding, now);
     register.covers(&case, &|text, row| limit(text, row, now))
 }
 

@@ -12,7 +12,7 @@ use super::{
     freeze::{self, Known},
 };
 use crate::{
-    choice, evaluate,
+    act, choice, evaluate,
     exception::{
         Rulebook,
         coverage::{Case, Register},
@@ -166,7 +166,10 @@ async fn of_control(
                 control: Some(control.id.clone()),
                 ..exceptions::Filter::default()
             };
-            let records = exceptions::list(&mut cx.store.read().await?, &filter).await?;
+            let mut tx = cx.store.read().await?;
+            let records = exceptions::list(&mut tx, &filter).await?;
+            let register = act::register(&mut tx, &records, now).await?;
+            drop(tx);
             let rules = policy.and_then(|p| p.exceptions.as_deref());
             let request = stub(control, observed, facets);
             let measured = match rules {
@@ -174,12 +177,12 @@ async fn of_control(
                 None => Row::new(),
             };
             let asked = (&request, measured);
+            let case = Case::observed((control, set.policies()), observed, now);
             failing(
                 &mut verdict,
-                (control, observed),
-                (&records, rules),
+                (control, observed, &case),
+                (&records, &register, rules),
                 asked,
-                now,
             )?;
         }
     }
@@ -189,15 +192,13 @@ async fn of_control(
 /// It deviates: whether something covers it, or could.
 fn failing(
     verdict: &mut Verdict,
-    (control, observed): (&Control, &Observed),
-    (records, rules): (&[Record], Option<&ExceptionRules>),
+    (control, observed, case): (&Control, &Observed, &Case<'_>),
+    (records, register, rules): (&[Record], &Register, Option<&ExceptionRules>),
     (request, measured): (&Request, Row),
-    now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let now = case.now;
     let waivable = control.exceptions != Waivable::Never;
-    let case = Case::observed(control, observed, now);
-    let register = Register::new(records.iter().filter_map(Record::entry).collect());
-    let coverage = register.covers(&case, &|text, row| evaluate::limit(text, row, now));
+    let coverage = register.covers(case, &|text, row| evaluate::limit(text, row, now));
     if let Some(id) = coverage.first() {
         let until = records
             .iter()

@@ -7,7 +7,10 @@ use super::{
     look::{DUE, act_of, note},
 };
 use crate::{
-    model::id::{ControlId, PersonId, SignalId},
+    model::{
+        id::{ControlId, PersonId, SignalId},
+        plain,
+    },
     run::{Context, Set},
     signal::{
         lifecycle::{self, Act, Dismissal},
@@ -66,6 +69,10 @@ pub async fn conclude(
         )));
     }
     let because = because.trim();
+    if let Some(hidden) = plain::hidden(because) {
+        let said = plain::say("because", hidden);
+        return Err(Error::Refused(format!("{said} (hidden)")));
+    }
     if because.is_empty() && doing != Doing::Acknowledge {
         return Err(Error::Refused(
             "say why: others will want to know (no_reason)".to_owned(),

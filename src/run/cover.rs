@@ -9,8 +9,7 @@ use crate::{
     act::{self, Error},
     evaluate::limit,
     exception::{
-        coverage::{Case, Clause, Coverage, Register},
-        record::Record,
+        coverage::{Case, Clause, Coverage, Policies, Register},
     },
     model::{
         control::Control,
@@ -31,7 +30,7 @@ pub type Uncovered = BTreeMap<FindingKey, String>;
 /// When the register cannot be read or written; nothing is covered then, and the run is not recorded.
 pub(super) async fn cover(
     tx: &mut Tx,
-    control: &Control,
+    (control, policies): (&Control, &Policies),
     evaluation: &Evaluation,
     changes: &mut [Change],
     now: DateTime<Utc>,
@@ -46,11 +45,11 @@ pub(super) async fn cover(
     if records.is_empty() && !covered {
         return Ok(lost);
     }
-    let register = Register::new(records.iter().filter_map(Record::entry).collect());
+    let register = act::register(tx, &records, now).await?;
     let limits = |text: &str, row: &Row| limit(text, row, now);
     let mut changed_shape: Vec<(ExceptionId, String)> = Vec::new();
     for change in changes.iter_mut() {
-        let coverage = of(&register, control, evaluation, change, &limits, now);
+        let coverage = of(&register, (control, policies), evaluation, change, &limits, now);
         for one in coverage
             .lost
             .iter()
@@ -61,7 +60,14 @@ pub(super) async fn cover(
         apply(tx, change, &coverage, &mut lost, now).await?;
     }
     for (id, why) in changed_shape {
-        act::suspend(tx, &id, (Suspension::FingerprintChanged, &why), now).await?;
+        let suspended = act::suspend(tx, &id, (Suspension::FingerprintChanged, &why), now).await;
+        match suspended {
+            // It covers nothing as it is; one that cannot be moved keeps no run from being recorded.
+            Err(error @ (Error::ClockSetBack { .. } | Error::NotNow { .. })) => {
+                tracing::warn!(exception = %id, %error, "an exception cannot be moved");
+            }
+            other => other?,
+        }
     }
     Ok(lost)
 }
@@ -69,7 +75,7 @@ pub(super) async fn cover(
 /// What covers the finding of a change, by what the run saw of it.
 fn of(
     register: &Register,
-    control: &Control,
+    (control, policies): (&Control, &Policies),
     evaluation: &Evaluation,
     change: &Change,
     limits: &dyn Fn(&str, &Row) -> Option<bool>,
@@ -88,7 +94,7 @@ fn of(
     let case = Case {
         rows,
         fingerprint: shape,
-        ..Case::known(Some(control), finding, now)
+        ..Case::known((Some(control), policies), finding, now)
     };
     register.covers(&case, limits)
 }

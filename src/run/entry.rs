@@ -35,7 +35,10 @@ pub(super) async fn evidence(
         };
         let whole = match &one.snapshot {
             Some(snapshot) if snapshot.status.is_whole() => None,
-            _ => snapshots::newest(&mut tx, &one.dataset, snapshots::Newest::WHOLE).await?,
+            _ => {
+                let by_now = snapshots::Newest::whole_by(now);
+                snapshots::newest(&mut tx, &one.dataset, by_now).await?
+            }
         };
         let standing = Standing {
             dataset: &one.dataset,

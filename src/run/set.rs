@@ -11,6 +11,7 @@ use crate::{
     },
     evaluate::{self, SqlProblem},
     evidence::View,
+    exception::coverage::Policies,
     model::id::{ControlId, DatasetName},
     notify::route::Desk,
 };
@@ -24,6 +25,8 @@ pub struct Set {
     pub desk: Desk,
     /// Datasets that are SQL over others of their source.
     pub views: BTreeMap<DatasetName, View>,
+    /// What the policies say, by digest: what approvals are pinned to.
+    policies: Policies,
     /// The datasets that each control rests on, with the inputs of views in the place of the views.
     inputs: BTreeMap<ControlId, Vec<DatasetName>>,
 }
@@ -40,12 +43,20 @@ impl Set {
             .iter()
             .map(|(id, control)| Ok((id.clone(), evaluate::inputs(&control.datasets, &views)?)))
             .collect::<Result<_, SqlProblem>>()?;
+        let texts = catalog.policies.iter();
+        let policies = texts.map(|(id, p)| (id.clone(), p.text_digest())).collect();
         Ok(Self {
+            policies,
             catalog,
             desk,
             views,
             inputs,
         })
+    }
+
+    /// The digest of the text of each policy.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The datasets that must be collected for a control.

@@ -2,6 +2,8 @@
 //! transaction of the fact that a leaf records, so both are true or neither is. Never updated and never
 //! deleted from; triggers refuse, and whoever gets past them is found out by the hashes.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, QueryBuilder};
 
@@ -13,9 +15,9 @@ use super::{
 use crate::{
     audit::{
         leaf::{Fact, Leaf},
-        log::{Edge, Hashes},
+        log::{self, Edge, Hashes},
     },
-    model::id::Sha,
+    model::id::{ExceptionId, Sha},
 };
 
 /// How many leaves there are, and the root of their tree.
@@ -108,6 +110,7 @@ fn about(fact: &Fact) -> Option<String> {
         Fact::Exception(e) => Some(e.exception.to_string()),
         Fact::Signal(s) => Some(s.signal.to_string()),
         Fact::Report(r) => Some(r.content.to_string()),
+        Fact::Authority(a) => Some(a.about.clone()),
         Fact::Life(_) | Fact::Key(_) | Fact::Read(_) => None,
     }
 }
@@ -230,6 +233,50 @@ pub async fn leaves(tx: &mut Tx, from: u64, limit: u32) -> Result<Vec<Kept>> {
 pub async fn leaves_about(tx: &mut Tx, id: &str) -> Result<Vec<Kept>> {
     let sql = "select seq, bytes from audit_leaf where about = $1 order by seq";
     read_all(on!(tx, c => sqlx::query_as(sql).bind(id).fetch_all(c).await)?)
+}
+
+/// The newest leaf about an exception, with the hash that is kept for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newest {
+    /// The leaf.
+    pub kept: Kept,
+    /// Its hash in the tree; nothing when there is none.
+    pub hash: Option<Sha>,
+}
+
+/// The newest leaf about each of these exceptions: one look-up by index for each, however long the log is.
+pub async fn newest_of_exceptions(
+    tx: &mut Tx,
+    ids: &[&ExceptionId],
+) -> Result<BTreeMap<ExceptionId, Newest>> {
+    let mut all: Vec<(ExceptionId, Kept)> = Vec::with_capacity(ids.len());
+    for run in runs_of(ids) {
+        let rows: Vec<(String, i64, Vec<u8>)> = on!(tx, c => {
+            let mut q = QueryBuilder::new(
+                "select l.about, l.seq, l.bytes from audit_leaf l where l.kind = 'exception' and l.about in (",
+            );
+            let mut list = q.separated(", ");
+            for id in run {
+                list.push_bind(id.as_str());
+            }
+            q.push(") and l.seq = (select max(n.seq) from audit_leaf n where n.about = l.about and n.kind = 'exception')");
+            q.build_query_as().fetch_all(c).await
+        })?;
+        for (about, seq, bytes) in rows {
+            let seq = read_size(seq)?;
+            all.push((about.into(), Kept { seq, bytes }));
+        }
+    }
+    let indexes: Vec<u64> = all
+        .iter()
+        .map(|(_, kept)| log::leaf_index(kept.seq))
+        .collect();
+    let hashes = hashes(tx, &indexes).await?;
+    let newest = |(id, kept): (ExceptionId, Kept)| {
+        let hash = hashes.get(&log::leaf_index(kept.seq)).copied();
+        (id, Newest { kept, hash })
+    };
+    Ok(all.into_iter().map(newest).collect())
 }
 
 /// The number of the first leaf that was recorded at an instant or later: where the export of a period begins.

@@ -338,6 +338,20 @@ pub async fn revision(tx: &mut Tx, id: &ExceptionId, revision: u32) -> Result<Op
     raw.map(Raw::read).transpose()
 }
 
+/// Every revision of an exception, the oldest first.
+pub async fn revisions(tx: &mut Tx, id: &ExceptionId) -> Result<Vec<Record>> {
+    let sql = "select version, body from exception where id = $1 order by revision";
+    let raw: Vec<Raw> = on!(tx, c => sqlx::query_as(sql).bind(id.as_str()).fetch_all(c).await)?;
+    raw.into_iter().map(Raw::read).collect()
+}
+
+/// Every exception that has a row, by its id.
+pub async fn ids(tx: &mut Tx) -> Result<Vec<ExceptionId>> {
+    let sql = "select distinct id from exception order by id";
+    let ids: Vec<String> = on!(tx, c => sqlx::query_scalar(sql).fetch_all(c).await)?;
+    Ok(ids.into_iter().map(ExceptionId::from).collect())
+}
+
 /// The newest revision of an exception.
 pub async fn get(tx: &mut Tx, id: &ExceptionId) -> Result<Option<Record>> {
     // Whoever writes waits for whoever wrote before, and then sees what they wrote.

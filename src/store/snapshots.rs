@@ -140,6 +140,14 @@ impl Newest {
         by: None,
     };
 
+    /// The last one that there was at an instant, believed or not.
+    pub const fn any_by(at: DateTime<Utc>) -> Self {
+        Self {
+            whole: false,
+            by: Some(at),
+        }
+    }
+
     /// The last complete or unchanged one that there was at an instant.
     pub const fn whole_by(at: DateTime<Utc>) -> Self {
         Self {

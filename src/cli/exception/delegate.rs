@@ -50,14 +50,12 @@ pub(super) async fn take_back(
     id: &str,
     out: &mut Out,
 ) -> anyhow::Result<ExitCode> {
-    let mut tx = opened.store().begin().await?;
-    if !delegations::revoke(&mut tx, id, by, opened.now()).await? {
+    if !register::undelegate(&opened.cx, by, id).await? {
         let said = format!(
             "you have not given `{id}`, or took it back; `tripline exception delegations` lists them"
         );
         return refuse(USAGE, said);
     }
-    tx.commit().await?;
     out.line(format!("{id} is taken back."))?;
     Ok(ExitCode::from(CLEAN))
 }

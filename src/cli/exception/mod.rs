@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug, Clone, Arguments)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// Live at this instant, as `tripline check --as-of` does.
+    /// Ask as of this instant, of what was collected by then; whatever writes is refused outside a rehearsal.
     #[arg(long, global = true, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// What to do; without it, they are listed.
@@ -186,6 +186,24 @@ pub struct Say {
     because: String,
 }
 
+impl Args {
+    /// Whether something is written.
+    pub(super) const fn acts(&self) -> bool {
+        !matches!(
+            self.what,
+            None | Some(
+                What::List(_)
+                    | What::Preview { .. }
+                    | What::Show { .. }
+                    | What::Seen { .. }
+                    | What::Queue
+                    | What::Delegations
+                    | What::Import(_)
+            )
+        )
+    }
+}
+
 /// Does what the arguments say.
 ///
 /// # Errors
@@ -203,8 +221,10 @@ pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::R
                 let done = known(opened, &by, what, out).await;
                 // What it covers falls silent at once, and whoever is to hear of it is owed a word; the daemon or the next
                 // pass sends it.
-                register::settle(&opened.cx, &opened.set).await?;
-                register::tell(&opened.cx, &opened.set).await?;
+                if !opened.looks_back() {
+                    register::settle(&opened.cx, &opened.set).await?;
+                    register::tell(&opened.cx, &opened.set).await?;
+                }
                 done
             }
             Err(said) => refuse(USAGE, said),

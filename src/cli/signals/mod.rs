@@ -34,7 +34,7 @@ use crate::{
 /// Repeated exceptions that question a policy, and what becomes of each.
 #[derive(Debug, Clone, Arguments)]
 pub struct Args {
-    /// Live at this instant, as `tripline check --as-of` does.
+    /// Ask as of this instant, of what was collected by then; whatever writes is refused outside a rehearsal.
     #[arg(long, global = true, value_name = "TIME")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// Also those that are over.
@@ -153,6 +153,16 @@ pub enum What {
         /// The file.
         file: PathBuf,
     },
+}
+
+impl Args {
+    /// Whether something is written.
+    pub(super) const fn acts(&self) -> bool {
+        !matches!(
+            self.what,
+            None | Some(What::Show { .. } | What::Draft { .. } | What::Shadow { .. })
+        )
+    }
 }
 
 /// Does what the arguments say. The list ends with 1 while a review is open.

@@ -152,6 +152,7 @@ channels:
 {channel}
 routes:
 {routes}
+rehearsal: true
 audit: {{ origin: example.test/told, key: {{ file: audit.key }} }}
 "#,
                 store = store.display(),

@@ -87,6 +87,7 @@ channels:
     smtp: {{ host: {host}, port: {port}, from: tripline@example.test, username: {user}, password: {{ file: "{password}" }}, ca_file: "{ca}" }}
 routes:
   - {{ when: "kind = 'finding'", to: [owner], as: alert, resolved: alert }}
+rehearsal: true
 audit: {{ origin: example.test/story, key: {{ file: audit.key }} }}
 "#,
             store = store.display(),

@@ -42,6 +42,7 @@ channels:
     smtp: {{ host: {host}, port: {port}, from: tripline@example.test, username: {user}, password: {{ file: "{password}" }}, ca_file: "{ca}" }}
 routes:
   - {{ when: "kind = 'finding'", to: [owner], as: alert }}
+rehearsal: true
 audit: {{ origin: example.test/killed, key: {{ file: audit.key }} }}
 "#,
             password = password.display(),

@@ -71,6 +71,7 @@ teams:
   - {{ id: ai-governance }}
 {people}
 routes: []
+rehearsal: true
 audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
 "#,
                 self.on.path("store").display()
