@@ -26,7 +26,7 @@ use crate::{
         id::{DatasetName, Sha, SnapshotId, SourceId},
         snapshot::{Completeness, Snapshot},
     },
-    store::{self, Store, Tx, snapshots},
+    store::{self, Store, snapshots},
 };
 
 /// Why nothing could be recorded. What a source does wrong is not here: that is a snapshot.
@@ -134,26 +134,10 @@ impl Collector {
         for dataset in wanted {
             gathered.push(Gathered {
                 dataset: dataset.clone(),
-                snapshot: self.newest(&mut tx, dataset, now).await?,
+                snapshot: snapshots::newest_by_now(&mut tx, dataset, now).await?,
             });
         }
         Ok(gathered)
-    }
-
-    /// The newest snapshot that there is by now. One that lies ahead of the clock is no evidence of the present; it is shown
-    /// only when there is no other, so that its run can say what is wrong with it.
-    async fn newest(
-        &self,
-        tx: &mut Tx,
-        dataset: &DatasetName,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Snapshot>, store::Error> {
-        let newest = snapshots::newest(tx, dataset, snapshots::Newest::ANY).await?;
-        if newest.as_ref().is_none_or(|s| s.started_at <= now) {
-            return Ok(newest);
-        }
-        let by_now = snapshots::newest(tx, dataset, snapshots::Newest::any_by(now)).await?;
-        Ok(by_now.or(newest))
     }
 
     /// Reads those datasets of a source that are not fresh enough.
@@ -173,7 +157,7 @@ impl Collector {
         let mut tx = self.store.read().await?;
         for dataset in datasets {
             let name = DatasetName::new(source.id.clone(), dataset);
-            let newest = snapshots::newest(&mut tx, &name, snapshots::Newest::ANY).await?;
+            let newest = snapshots::newest_by_now(&mut tx, &name, self.clock.now()).await?;
             if !newest.is_some_and(|s| is_fresh(&s, source, need, self.clock.now())) {
                 stale.push((*dataset).to_owned());
             }
@@ -250,8 +234,10 @@ impl Collector {
     async fn record(&self, last: &Recorded<'_>, collection: Collection) -> Result<Snapshot, Error> {
         let whole = last.whole(&collection.dataset.dataset).await;
         let mut snapshot = snapshot_of(&collection, last.source, self.clock.now());
-        if let Some(ahead) = last.newest(&collection.dataset.dataset, snapshots::Newest::ANY).await
-            && ahead.started_at > snapshot.started_at
+        if let Some(ahead) = last
+            .newest(&collection.dataset.dataset, snapshots::Newest::ANY)
+            .await
+            && ahead.started_at > self.clock.now()
         {
             let said = format!(
                 "it takes the place of one that lies ahead of the clock ({})",

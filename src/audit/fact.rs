@@ -195,3 +195,18 @@ pub struct ReportFact {
     /// Its content.
     pub content: Sha,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A leaf of before times and decisions were kept is read, hashed and compared as it is.
+    #[test]
+    fn a_leaf_of_before_is_read_as_it_is_and_compared_on_what_it_holds() {
+        let old = r#"{"act":"activate","actor":"machine","after":"active","because":null,"before":"approved","decision":null,"exception":"EXC-2026-0001","policy_version":3,"provision":"nhi#rotation","revision":1,"role":null,"routes":[],"step":null,"terms":null,"tier":null}"#;
+        let fact: ExceptionFact = serde_json::from_str(old).unwrap();
+        assert_eq!((fact.times, fact.decisions), (None, None));
+        let again = serde_json_canonicalizer::to_string(&fact).unwrap();
+        assert_eq!(again, old, "byte for byte");
+    }
+}

@@ -64,7 +64,10 @@ pub fn differences(id: &ExceptionId, rows: &Rows, leaves: &[Said]) -> Vec<(u64, 
     }
     for (event, leaf) in rows.events.iter().zip(leaves) {
         for what in act(id, event, leaf, &rows.salts) {
-            let what = format!("{what} of `{}` on {id} is not what leaf {} says", leaf.fact.act, leaf.seq);
+            let what = format!(
+                "{what} of `{}` on {id} is not what leaf {} says",
+                leaf.fact.act, leaf.seq
+            );
             found.push((leaf.seq, what));
         }
     }
@@ -87,7 +90,9 @@ pub fn differences(id: &ExceptionId, rows: &Rows, leaves: &[Said]) -> Vec<(u64, 
             let seq = leaf.seq;
             (seq, format!("{what} of {id} is not what leaf {seq} says"))
         })),
-        (None, Some(leaf)) => found.push((leaf.seq, format!("{id} is not in the register any more"))),
+        (None, Some(leaf)) => {
+            found.push((leaf.seq, format!("{id} is not in the register any more")))
+        }
         (Some(_), None) => found.push((last, format!("the log does not know {id}"))),
         (None, None) => {}
     }
@@ -137,9 +142,14 @@ fn decisions(id: &ExceptionId, all: &[Decision], leaves: &[Said]) -> Option<(u64
     for leaf in leaves {
         let place = leaf.fact.decisions.map(|digest| {
             let rest = until.iter().enumerate().skip(known);
-            rest.into_iter().find(|(_, d)| **d == digest).map(|(n, _)| n)
+            rest.into_iter()
+                .find(|(_, d)| **d == digest)
+                .map(|(n, _)| n)
         });
-        let one = leaf.fact.decision.is_none_or(|digest| each.contains(&digest));
+        let one = leaf
+            .fact
+            .decision
+            .is_none_or(|digest| each.contains(&digest));
         match place {
             Some(Some(n)) if one => known = n,
             None if one => {}

@@ -353,12 +353,7 @@ impl Wanted {
     }
 }
 
-async fn prove(
-    tx: &mut Tx,
-    name: &str,
-    wanted: Wanted,
-    out: &mut Out,
-) -> anyhow::Result<ExitCode> {
+async fn prove(tx: &mut Tx, name: &str, wanted: Wanted, out: &mut Out) -> anyhow::Result<ExitCode> {
     let list = "tripline findings --all`, `tripline exception list --all` and `tripline runs";
     let what = ("finding, run or exception", name);
     let id = match unambiguous(meant(tx, name).await?, what, list) {
@@ -404,9 +399,7 @@ async fn prove(
         }
         return Ok(ExitCode::from(CLEAN));
     }
-    let one = |proof: &Proof| {
-        json!({ "about": id, "leaves": numbers, "leaf": proof.seq, "proof": proof.to_string() })
-    };
+    let one = |proof: &Proof| json!({ "about": id, "leaves": numbers, "leaf": proof.seq, "proof": proof.to_string() });
     match (proofs.as_slice(), wanted) {
         ([proof], Wanted::Last | Wanted::Leaf(_)) => out.json(&one(proof))?,
         (all, _) => out.json(&json!(all.iter().map(one).collect::<Vec<_>>()))?,

@@ -101,7 +101,7 @@ pub(super) async fn sources(opened: &Opened, out: &mut Out) -> anyhow::Result<Ex
     for source in opened.set.catalog.sources.values() {
         for dataset in source.connector.datasets.iter().filter(|d| !d.is_view()) {
             let name = DatasetName::new(source.id.clone(), &dataset.name);
-            let newest = snapshots::newest(&mut tx, &name, snapshots::Newest::ANY).await?;
+            let newest = snapshots::newest_by_now(&mut tx, &name, opened.now()).await?;
             let whole = snapshots::newest(&mut tx, &name, snapshots::Newest::WHOLE).await?;
             rows.push(object(json!({
                 "dataset": name.to_string(),

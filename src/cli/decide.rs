@@ -127,6 +127,11 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     };
     if let Some(lasts) = args.token {
         let now = opened.now();
+        if lasts > LONGEST {
+            Out::stderr().line(format!(
+                "warning: an answer is good for at most {LONGEST}, and not for {lasts}"
+            ))?;
+        }
         let mut until = now + lasts.min(LONGEST).to_delta();
         if let Some(end) = worst.until {
             until = until.min(end);

@@ -169,7 +169,9 @@ impl Out {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('\u{1b}') {
             shown.push_str(&plain::shown(before));
-            let own = INKS.iter().find(|ink| self.colour && after.starts_with(**ink));
+            let own = INKS
+                .iter()
+                .find(|ink| self.colour && after.starts_with(**ink));
             shown.push_str(if own.is_some() { "\u{1b}" } else { "\\u{1b}" });
             rest = after;
         }
@@ -272,7 +274,13 @@ fn cell(value: Option<&Value>) -> String {
 /// A text that came from outside, without the characters by which it could write over a terminal.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() || plain::hides(c) { ' ' } else { c })
+        .map(|c| {
+            if c.is_control() || plain::hides(c) {
+                ' '
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -374,8 +382,10 @@ mod tests {
                 ..Out::plain(Box::new(shared.clone()), Format::Table)
             };
             let word = out.ink(Ink::Bad, "fail");
-            out.line(format!("{word}: \u{1b}[2J\u{1b}]0;pwn\u{7} \u{202e}gnihtyna"))
-                .unwrap();
+            out.line(format!(
+                "{word}: \u{1b}[2J\u{1b}]0;pwn\u{7} \u{202e}gnihtyna"
+            ))
+            .unwrap();
             out.text("a\n\u{1b}[31mb\n").unwrap();
             let bytes = shared.0.lock().unwrap().clone();
             String::from_utf8(bytes).unwrap()

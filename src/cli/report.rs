@@ -61,7 +61,8 @@ pub enum What {
     At {
         /// The subject.
         subject: String,
-        /// The moment.
+        /// The moment; a date alone is its beginning in UTC.
+        #[arg(value_parser = moment)]
         time: DateTime<Utc>,
     },
     /// Each deviation that began in a period, with the exception that permitted it or without one.
@@ -98,12 +99,20 @@ pub enum What {
 /// A period.
 #[derive(Debug, Clone, Copy, Arguments)]
 pub struct Period {
-    /// From this instant on.
-    #[arg(long, value_name = "TIME")]
+    /// From this instant on; a date alone is its beginning in UTC.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     from: Option<DateTime<Utc>>,
     /// Before this instant.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     to: Option<DateTime<Utc>>,
+}
+
+/// An instant, or a date for its beginning.
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let day = format!("{text}T00:00:00Z");
+    text.parse()
+        .or_else(|_| day.parse())
+        .map_err(|_| "write an instant or a date: `2026-11-20T08:00:00Z`, `2026-11-20`".to_owned())
 }
 
 impl Period {
@@ -175,6 +184,12 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
             let bad = drawn.iter().any(|d| !d.objections.is_empty());
             return Ok(ExitCode::from(if bad { OPEN } else { CLEAN }));
         }
+        What::At { time, .. } if *time > now && !opened.config.rehearsal => {
+            return refuse(USAGE, format!("{} has not come yet", time.to_rfc3339()));
+        }
+        What::Changes { period } if period.bounds(now).0 > period.bounds(now).1 => {
+            return refuse(USAGE, "the period ends before it begins");
+        }
         What::At { subject, time } => {
             let all = changes::at(&mut tx, &SubjectId::from(subject.as_str()), *time).await?;
             let columns = [
@@ -184,6 +199,8 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
                 "from",
                 "until",
                 "because",
+                "policy",
+                "approved_by",
             ]
             .map(|c| column(c, c));
             out.list(&columns, all.iter().map(|a| object(json!(a))))?;

@@ -65,8 +65,8 @@ pub async fn wire_with(
     let archive = Archive::open(&config.evidence).context("the evidence cannot be opened")?;
     let engine = Engine::new(archive.clone(), &config.limits.engine())
         .context("the engine cannot be started")?;
-    let collector = Collector::new(store.clone(), archive.clone(), clock.clone(), cancel)
-        .with(sources);
+    let collector =
+        Collector::new(store.clone(), archive.clone(), clock.clone(), cancel).with(sources);
     let cx = Context {
         store,
         engine,

@@ -95,7 +95,10 @@ impl Engine {
             .iter()
             .find(|u| u.object.is_none() && needed.contains(&u.dataset));
         if let Some(used) = never {
-            let what = format!("`{}` was never collected", used.dataset);
+            let what = format!(
+                "`{}` was never collected; `tripline source test {}` reads it now",
+                used.dataset, used.dataset.source
+            );
             return Err(Error::Evidence(Unknown::NeverCollected, what));
         }
         let state = self.open(evidence, now).await.map_err(told)?;

@@ -99,6 +99,9 @@ mod tests {
             "title": "plain", "ticket": "T-1\u{7}", "conditions": [{ "text": "x \u{1b}[2J" }], "params": { "a\u{202e}": 1 },
         }));
         let places: Vec<&str> = found.iter().map(|(place, _)| place.as_str()).collect();
-        assert_eq!(places, ["conditions[0].text", "params.a\\u{202e}", "ticket"]);
+        assert_eq!(
+            places,
+            ["conditions[0].text", "params.a\\u{202e}", "ticket"]
+        );
     }
 }

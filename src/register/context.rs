@@ -205,9 +205,10 @@ async fn deviations(
         }
         let key = FindingKey::of(&control.id, &observed.subject);
         let finding = findings::get(tx, key).await?;
-        let coverage = register.covers(&Case::observed((control, &pinned), observed, now), &|text, row| {
-            crate::evaluate::limit(text, row, now)
-        });
+        let coverage = register.covers(
+            &Case::observed((control, &pinned), observed, now),
+            &|text, row| crate::evaluate::limit(text, row, now),
+        );
         let open = finding.as_ref().filter(|f| f.state.status.is_open());
         all.push(Deviation {
             control: control.id.clone(),

@@ -5,11 +5,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::{
+    exception::decide::Verdict,
     model::{
         finding::{Finding, Status},
-        id::{ControlId, SubjectId},
+        id::{ControlId, ExceptionId, SubjectId},
     },
-    store::{self, Tx, coverage, findings, transitions},
+    store::{self, Tx, coverage, exceptions, findings, transitions},
 };
 
 /// A deviation of a period.
@@ -40,7 +41,9 @@ pub async fn of_period(
     let opened = transitions::between(tx, from, to).await?;
     let mut all = Vec::new();
     for one in opened {
-        let began = one.after == Status::Open && one.before != Some(Status::Clearing);
+        // What was open and lost its cover, or passed for a moment, did not begin.
+        let was_open = matches!(one.before, Some(Status::Open | Status::Clearing));
+        let began = one.after == Status::Open && !was_open;
         if !began {
             continue;
         }
@@ -77,13 +80,17 @@ pub struct Authorised {
     pub exception: Option<String>,
     /// From when on.
     pub from: Option<DateTime<Utc>>,
-    /// Until when.
+    /// Until when: when it ended, or is to end.
     pub until: Option<DateTime<Utc>>,
-    /// Why it ended.
+    /// Why it ended, if it did.
     pub because: Option<String>,
+    /// The clause, and the version of its policy that it was approved under.
+    pub policy: Option<String>,
+    /// Who had approved it by then, and in which role; nobody when the policy itself did.
+    pub approved_by: Vec<String>,
 }
 
-/// Which exceptions covered a subject at an instant, finding by finding.
+/// Which exceptions covered a subject at an instant, finding by finding. What nobody had found by then is left out.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -94,7 +101,15 @@ pub async fn at(
 ) -> Result<Vec<Authorised>, store::Error> {
     let mut all = Vec::new();
     for finding in findings::of_subject(tx, subject).await? {
-        let Finding { key, control, .. } = finding;
+        let Finding {
+            key,
+            control,
+            first_seen,
+            ..
+        } = finding;
+        if first_seen > at {
+            continue;
+        }
         let covers = coverage::covering(tx, &[key], at).await?;
         if covers.is_empty() {
             all.push(Authorised {
@@ -104,18 +119,60 @@ pub async fn at(
                 from: None,
                 until: None,
                 because: None,
+                policy: None,
+                approved_by: Vec::new(),
             });
         }
         for one in covers {
+            let id = ExceptionId::from(one.exception.as_str());
+            let (ends, policy, approved_by) = approved(tx, &id, at).await?;
             all.push(Authorised {
                 control: control.clone(),
                 finding: key.short(),
                 exception: Some(one.exception),
                 from: Some(one.opened_at),
-                until: one.closed_at,
+                until: one.closed_at.or(ends),
                 because: one.closed_because,
+                policy,
+                approved_by,
             });
         }
     }
     Ok(all)
+}
+
+/// When an exception ends, under which clause and version it was approved, and by whom until an instant.
+async fn approved(
+    tx: &mut Tx,
+    id: &ExceptionId,
+    at: DateTime<Utc>,
+) -> Result<(Option<DateTime<Utc>>, Option<String>, Vec<String>), store::Error> {
+    let revisions = exceptions::revisions(tx, id).await?;
+    // Under the terms that were in force then: a later revision has others.
+    let then = revisions
+        .iter()
+        .rfind(|r| {
+            r.reviewed_at
+                .or(r.times.submitted_at)
+                .is_none_or(|t| t <= at)
+        })
+        .or(revisions.first());
+    let Some((record, frozen)) = then.and_then(|r| Some((r, r.frozen.as_ref()?))) else {
+        return Ok((None, None, Vec::new()));
+    };
+    let terms = &frozen.terms;
+    let signed = record
+        .decisions
+        .iter()
+        .filter(|d| d.verdict == Verdict::Approve && d.terms == frozen.digest && d.at <= at);
+    Ok((
+        Some(record.times.expires_at),
+        Some(format!(
+            "{} (version {})",
+            terms.provision, terms.policy.version
+        )),
+        signed
+            .map(|d| format!("{} as {}", d.name, d.role.role))
+            .collect(),
+    ))
 }

@@ -8,9 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     act::{self, Error},
     evaluate::limit,
-    exception::{
-        coverage::{Case, Clause, Coverage, Policies, Register},
-    },
+    exception::coverage::{Case, Clause, Coverage, Policies, Register},
     model::{
         control::Control,
         exception::Suspension,
@@ -49,7 +47,14 @@ pub(super) async fn cover(
     let limits = |text: &str, row: &Row| limit(text, row, now);
     let mut changed_shape: Vec<(ExceptionId, String)> = Vec::new();
     for change in changes.iter_mut() {
-        let coverage = of(&register, (control, policies), evaluation, change, &limits, now);
+        let coverage = of(
+            &register,
+            (control, policies),
+            evaluation,
+            change,
+            &limits,
+            now,
+        );
         for one in coverage
             .lost
             .iter()

@@ -91,9 +91,7 @@ impl Error {
             Self::Collect(collect::Error::Evidence(error)) => error.is_transient(),
             Self::Act(act::Error::Store(error)) => error.is_transient(),
             Self::Act(
-                act::Error::NotNow { .. }
-                | act::Error::ClockSetBack { .. }
-                | act::Error::Hidden(_),
+                act::Error::NotNow { .. } | act::Error::ClockSetBack { .. } | act::Error::Hidden(_),
             ) => false,
             Self::Evaluate(error) => error.is_transient(),
         }
@@ -279,7 +277,14 @@ async fn decide(
         baseline: before.is_none(),
         rescoped: entry::is_rescoped(tx, control, &run, before).await?,
     });
-    let uncovered = cover::cover(tx, (control, set.policies()), &evaluation, &mut changes, now).await?;
+    let uncovered = cover::cover(
+        tx,
+        (control, set.policies()),
+        &evaluation,
+        &mut changes,
+        now,
+    )
+    .await?;
     let gaps = gaps::of(tx, set, control, &run).await?;
     let cause = before
         .filter(|b| b.definition != run.definition)

@@ -174,6 +174,20 @@ pub async fn newest(tx: &mut Tx, dataset: &DatasetName, which: Newest) -> Result
     raw.map(Raw::read).transpose()
 }
 
+/// The newest snapshot of a dataset that there is by now. One that lies ahead of the clock is no evidence of the present: it
+/// is given only when there is no other, so that whoever asks can say what is wrong with it.
+pub async fn newest_by_now(
+    tx: &mut Tx,
+    dataset: &DatasetName,
+    now: DateTime<Utc>,
+) -> Result<Option<Snapshot>> {
+    let any = newest(tx, dataset, Newest::ANY).await?;
+    if any.as_ref().is_none_or(|s| s.started_at <= now) {
+        return Ok(any);
+    }
+    Ok(newest(tx, dataset, Newest::any_by(now)).await?.or(any))
+}
+
 /// Which snapshots; what is absent asks for nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {

@@ -51,7 +51,11 @@ impl Leaves {
                 // Somebody wrote what nobody can read: that is what is wrong, and not that it cannot be told.
                 Err(error) => {
                     let seq = leaves.last().map_or(0, |leaf| leaf.seq);
-                    verifier.problem(Fault::Register, seq, format!("{id} cannot be read: {error}"));
+                    verifier.problem(
+                        Fault::Register,
+                        seq,
+                        format!("{id} cannot be read: {error}"),
+                    );
                 }
             }
         }

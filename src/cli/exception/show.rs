@@ -1,6 +1,6 @@
 //! Looking at exceptions: all of them, one of them, those that wait for somebody.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use chrono::{DateTime, Utc};
 use clap::Args as Arguments;
@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ask::asked, named, refuse, standing};
 use crate::{
+    act,
     cli::{
         CLEAN, USAGE,
         open::Opened,
@@ -15,10 +16,13 @@ use crate::{
         runs::object,
     },
     exception::{coverage::Standing, record::Record, state::possible},
-    model::{exception::State, id::PersonId},
+    model::{
+        exception::State,
+        id::{ExceptionId, PersonId},
+    },
     notify::text,
     register,
-    store::{coverage, exceptions},
+    store::{Tx, coverage, exceptions},
 };
 
 /// Which exceptions.
@@ -83,6 +87,7 @@ pub(super) async fn list(
     let now = which.at.unwrap_or_else(|| opened.now());
     let mut tx = opened.store().read().await?;
     let mut all = exceptions::list(&mut tx, &exceptions::Filter::default()).await?;
+    let doubted = doubted(&mut tx, &all, opened.now()).await?;
     if which.at.is_some() {
         for record in &mut all {
             let events = exceptions::events(&mut tx, &record.id).await?;
@@ -110,13 +115,31 @@ pub(super) async fn list(
             .filter(|c| c.opened_at <= now && c.closed_at.is_none_or(|closed| closed > now));
         let silent = silent.count();
         let usage = register::usage(&mut tx, record).await?;
-        rows.push(row(record, (silent, usage), now));
+        let mut shown = row(record, (silent, usage), now);
+        if let Some(why) = doubted.get(&record.id) {
+            shown.insert("doubt".to_owned(), json!(why));
+            Out::stderr().line(format!("warning: {} covers nothing: {why}", record.id))?;
+        }
+        rows.push(shown);
     }
     out.list(&columns, rows)?;
     if out.format() == Format::Table && all.is_empty() {
         out.line("None. `--all` shows those that are over; `tripline exception submit FILE` asks for one.")?;
     }
     Ok(ExitCode::from(CLEAN))
+}
+
+/// Those that the log does not bear out, with the reason: they cover nothing, whatever their rows say.
+async fn doubted(
+    tx: &mut Tx,
+    all: &[Record],
+    now: DateTime<Utc>,
+) -> anyhow::Result<BTreeMap<ExceptionId, String>> {
+    let register = act::register(tx, all, now).await?;
+    let doubted = register.doubted();
+    Ok(doubted
+        .map(|(id, why)| (id.clone(), why.to_owned()))
+        .collect())
 }
 
 /// The answer to "which exceptions are there, who approved each, what was required, does it hold now, and why is it
@@ -270,6 +293,9 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
     let covered = coverage::covered_by(&mut tx, &record.id).await?;
     let silent = covered.iter().filter(|c| c.closed_at.is_none()).count();
     let usage = register::usage(&mut tx, &record).await?;
+    let doubt = doubted(&mut tx, std::slice::from_ref(&record), now)
+        .await?
+        .remove(&record.id);
     if out.format() != Format::Table {
         let events: Vec<Value> = events
             .iter()
@@ -285,7 +311,7 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
             .collect();
         out.json(&json!({
             "summary": row(&record, (silent, usage), now), "record": record, "stands": record.state_at(now),
-            "possible": possible(record.state_at(now)), "history": events, "coverage": covered,
+            "possible": possible(record.state_at(now)), "history": events, "coverage": covered, "doubt": doubt,
         }))?;
         return Ok(ExitCode::from(CLEAN));
     }
@@ -298,6 +324,10 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
         standing(&record, now),
         why_open(&record, now)
     ))?;
+    if let Some(why) = doubt {
+        let said = out.ink(Ink::Bad, &format!("It covers nothing: {why}."));
+        out.line(said)?;
+    }
     terms(&record, out)?;
     heading("Decisions", out)?;
     if record.decisions.is_empty() {

@@ -7,6 +7,7 @@ mod excepted;
 mod killed;
 mod main_job;
 mod played;
+mod proved;
 mod register;
 mod served;
 mod signalled;

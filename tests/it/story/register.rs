@@ -115,7 +115,7 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
         self.on.run_with(&all, &[("TRIPLINE_TOKEN_FILE", &token)])
     }
 
-    fn package(&self, who: &str, at: &str, id: &str) -> String {
+    pub(super) fn package(&self, who: &str, at: &str, id: &str) -> String {
         let said = self
             .does(who, at, &["package", id, "--format", "json"])
             .ends(0);
@@ -123,7 +123,7 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
         package["digest"].as_str().unwrap().to_owned()
     }
 
-    fn approves(&self, who: &str, at: &str, id: &str) -> Ran {
+    pub(super) fn approves(&self, who: &str, at: &str, id: &str) -> Ran {
         let digest = self.package(who, at, id);
         self.does(who, at, &["approve", id, "--package", &digest])
     }
@@ -162,7 +162,7 @@ audit: {{ origin: example.test/office, key: {{ file: audit.key }} }}
     }
 
     /// The vendors on whom something is open that nothing covers.
-    fn open(&self) -> Vec<String> {
+    pub(super) fn open(&self) -> Vec<String> {
         let all = self.on.list(&["findings"]);
         let open = all.iter().filter(|f| f["covered_by"].is_null());
         let mut names: Vec<String> = open
