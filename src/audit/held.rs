@@ -86,12 +86,14 @@ pub fn differences(id: &ExceptionId, rows: &Rows, leaves: &[Said]) -> Vec<(u64, 
     let decided = newest.map_or(&[][..], |r| &r.decisions);
     found.extend(decisions(id, decided, leaves));
     match (newest, leaves.last()) {
-        (Some(record), Some(leaf)) => found.extend(leaf.fact.differs_from(record).map(|what| {
-            let seq = leaf.seq;
-            (seq, format!("{what} of {id} is not what leaf {seq} says"))
-        })),
+        (Some(record), Some(leaf)) => {
+            let (what, seq) = (leaf.fact.differs_from(record), leaf.seq);
+            found.extend(
+                what.map(|what| (seq, format!("{what} of {id} is not what leaf {seq} says"))),
+            );
+        }
         (None, Some(leaf)) => {
-            found.push((leaf.seq, format!("{id} is not in the register any more")))
+            found.push((leaf.seq, format!("{id} is not in the register any more")));
         }
         (Some(_), None) => found.push((last, format!("the log does not know {id}"))),
         (None, None) => {}

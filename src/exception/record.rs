@@ -259,3 +259,45 @@ impl Record {
         Some((before, after))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{rules::OnViolation, span::Span};
+
+    #[test]
+    fn a_look_is_good_until_the_next_is_late_and_a_word_until_the_next_is_due() {
+        let at: DateTime<Utc> = "2026-12-01T08:10:00Z".parse().unwrap();
+        let checked = Checked {
+            standing: Standing::Holds,
+            at,
+            run: None,
+            by: None,
+            said: String::new(),
+        };
+        let until = |check: Check| {
+            let condition = Condition {
+                id: "watch".to_owned(),
+                text: String::new(),
+                check,
+                params: BTreeMap::new(),
+                on_violation: OnViolation::Suspend,
+                grace: Span::default(),
+                responsible: String::new(),
+            };
+            checked.known(&condition).until.unwrap().to_rfc3339()
+        };
+        let machine = Check::Machine {
+            evidence: String::new(),
+            subject: String::new(),
+            fails_when: String::new(),
+            schedule: "0 * * * *".to_owned(),
+            max_age: Span::hours(2),
+        };
+        assert_eq!(until(machine), "2026-12-01T11:00:00+00:00");
+        let word = Check::Attested {
+            every: Span::days(7),
+        };
+        assert_eq!(until(word), "2026-12-08T08:10:00+00:00");
+    }
+}

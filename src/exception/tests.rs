@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Rulebook,
-    coverage::{Case, Clause, Entry, Known, Policies, Register, Standing, fingerprint},
+    coverage::{Case, Clause, Coverage, Entry, Known, Policies, Register, Standing, fingerprint},
     decide::{
         Approver, Consequence, Decision, Pending, Refusal, Role, Verdict, Wish, decide, eligible,
     },
@@ -475,6 +475,14 @@ impl Default for Asked {
 impl Asked {
     /// The clause that does not hold; nothing when it is covered, or when no exception speaks of it.
     fn of(&self, entries: Vec<Entry>) -> (usize, Vec<Clause>) {
+        let coverage = self.coverage(entries);
+        (
+            coverage.by.len(),
+            coverage.lost.iter().map(|l| l.clause).collect(),
+        )
+    }
+
+    fn coverage(&self, entries: Vec<Entry>) -> Coverage {
         let rows = [json!({ "age": self.age }).as_object().cloned().unwrap()];
         let case = Case {
             control: &self.control,
@@ -489,11 +497,7 @@ impl Asked {
             now: self.now,
         };
         let limit = |_: &str, row: &Row| row.get("age")?.as_i64().map(|age| age < 150);
-        let coverage = Register::new(entries).covers(&case, &limit);
-        (
-            coverage.by.len(),
-            coverage.lost.iter().map(|l| l.clause).collect(),
-        )
+        Register::new(entries).covers(&case, &limit)
     }
 }
 
@@ -564,6 +568,17 @@ fn each_clause_must_hold_and_is_named_when_it_does_not() {
     let mut overdue = entry(State::Active);
     overdue.review_due = Some(usual().now);
     assert_eq!(lost(usual(), vec![overdue]), (0, vec![Clause::State]));
+}
+
+#[test]
+fn what_was_taken_back_before_its_day_is_said_to_be_taken_back() {
+    let early = Asked {
+        now: at("2026-11-30T00:00:00Z"),
+        ..Asked::default()
+    };
+    let why = |state| early.coverage(vec![entry(state)]).lost.remove(0).why;
+    assert_eq!(why(State::Withdrawn), "it is withdrawn");
+    assert_eq!(why(State::Approved), "it is not yet in force");
 }
 
 // A look or a word is good until the next is late, and then for the grace; whoever asks later is told so, also when

@@ -46,10 +46,10 @@ impl Set {
         let texts = catalog.policies.iter();
         let policies = texts.map(|(id, p)| (id.clone(), p.text_digest())).collect();
         Ok(Self {
-            policies,
             catalog,
             desk,
             views,
+            policies,
             inputs,
         })
     }

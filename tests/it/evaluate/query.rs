@@ -71,7 +71,7 @@ async fn a_query_only_reads() {
 async fn mistakes_are_told_as_in_a_control() {
     insta::assert_snapshot!(wrong("SELECT nam FROM aws-prod.secrets").await, @"the SQL cannot be used: line 1, column 8: unknown column `nam`; did you mean `name`?");
     insta::assert_snapshot!(wrong("SELECT name FROM aws-prod.secret").await, @"the SQL cannot be used: line 1, column 18: unknown dataset `aws-prod.secret`; did you mean `aws-prod.secrets`?");
-    insta::assert_snapshot!(wrong("SELECT name FROM c.none").await, @"`c.none` was never collected");
+    insta::assert_snapshot!(wrong("SELECT name FROM c.none").await, @"`c.none` was never collected; `tripline source test c` reads it now");
     insta::assert_snapshot!(wrong("SELECT name FROM aws-prod.secrets WHERE at > 'soon'").await, @"the SQL cannot be used: Error parsing timestamp from 'soon': timestamp must contain at least 10 characters");
     insta::assert_snapshot!(wrong("SELECT CAST(name AS BIGINT) AS n FROM aws-prod.secrets").await, @"a value cannot be read or computed: Cannot cast string 'a' to value of Int64 type");
     insta::assert_snapshot!(wrong("SELECT name FROM aws-prod.secrets WHERE at > $when").await, @"the SQL cannot be used: line 1, column 46: unknown parameter `$when`");

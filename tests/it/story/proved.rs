@@ -18,36 +18,33 @@ const LOW: [(&str, &str); 2] = [
 
 /// Does to the rows what somebody could who owns the database.
 async fn attack(o: &Office, address: &str, statement: &str) {
-    let of = |cast: &str| {
-        statement.replace("::json", cast).replace("body::text", {
-            if cast.is_empty() {
-                "body"
-            } else {
-                "body::text"
-            }
-        })
-    };
     let done = if let Some(file) = address.strip_prefix("sqlite:") {
-        let file = o.on.path(file).display().to_string();
-        let mut c = SqliteConnection::connect(&format!("sqlite:{file}"))
-            .await
-            .unwrap();
-        let sql = AssertSqlSafe(of(""));
-        sqlx::query(sql)
-            .execute(&mut c)
-            .await
-            .unwrap()
-            .rows_affected()
+        let file = format!("sqlite:{}", o.on.path(file).display());
+        let mut c = SqliteConnection::connect(&file).await.unwrap();
+        // Here a document is a text.
+        let sql = statement.replace("::json", "").replace("::text", "");
+        let done = sqlx::query(AssertSqlSafe(sql)).execute(&mut c).await;
+        done.unwrap().rows_affected()
     } else {
         let mut c = PgConnection::connect(address).await.unwrap();
-        let sql = AssertSqlSafe(of("::json"));
-        sqlx::query(sql)
-            .execute(&mut c)
-            .await
-            .unwrap()
-            .rows_affected()
+        let sql = AssertSqlSafe(statement.to_owned());
+        let done = sqlx::query(sql).execute(&mut c).await;
+        done.unwrap().rows_affected()
     };
     assert!(done > 0, "{statement}");
+}
+
+/// How many words administrators are owed of rows that the log does not bear out.
+async fn owed(o: &Office, address: &str) -> i64 {
+    let sql = "select count(*) from item where key like 'register:%'";
+    if let Some(file) = address.strip_prefix("sqlite:") {
+        let file = format!("sqlite:{}", o.on.path(file).display());
+        let mut c = SqliteConnection::connect(&file).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut c).await.unwrap()
+    } else {
+        let mut c = PgConnection::connect(address).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut c).await.unwrap()
+    }
 }
 
 fn body(id: &str, from: &str, to: &str) -> String {
@@ -125,6 +122,15 @@ async fn a_row_that_the_log_does_not_know_covers_nothing() {
     for (address, database) in stores().await {
         let o = Office::new((address.clone(), database));
         let (id, subject) = ("EXC-2031-0001", "vendors/vendor/V-1");
+        let settings = fs::read_to_string(o.on.path("tripline.yaml")).unwrap();
+        let mail = "channels: { mail: { smtp: { host: 127.0.0.1, port: 1, tls: none, from: \"t@example.test\" } } }\nroutes: []";
+        let settings = settings
+            .replace(
+                "roles: [policy-lead]",
+                "roles: [policy-lead, administrator]",
+            )
+            .replace("routes: []", mail);
+        o.on.write("tripline.yaml", &settings);
         o.asks("2031-06-02T08:00:00Z", &LOW).ends(0);
         o.check("2031-06-02T08:05:00Z").ends(1);
         assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
@@ -151,6 +157,12 @@ async fn a_row_that_the_log_does_not_know_covers_nothing() {
                 .ends(0);
         assert!(why.contains("does not cover it (register)"), "{why}");
         both_name(&o, &address, &["its terms of EXC-2031-0001"]);
+        let listed =
+            o.on.list(&["exception", "list", "--as-of", "2031-06-02T08:11:00Z"]);
+        assert!(listed[0]["doubt"].is_string(), "{listed:?}");
+        // Administrators hear of it, once.
+        o.check("2031-06-02T08:12:00Z").ends(1);
+        assert_eq!(owed(&o, &address).await, 1);
         // As it was, it covers as it did: nothing else is wrong with it.
         attack(
             &o,
@@ -191,6 +203,42 @@ async fn a_decision_that_was_rewritten_is_named_by_both_verifiers() {
         o.approves("tess", "2031-06-02T08:02:00Z", id).ends(0);
         o.check("2031-06-02T08:05:00Z").ends(1);
         both_name(&o, &address, &[]);
+        // What was authorised then, by whom and under which policy; nothing before anybody had found it.
+        let at = |time: &str| o.on.list(&["report", "at", "vendors/vendor/V-1", time]);
+        let then = &at("2031-06-02T08:06:00Z")[0];
+        assert_eq!(
+            (&then["policy"], &then["approved_by"], &then["until"]),
+            (
+                &"third-party-ai#review (version 3)".into(),
+                &serde_json::json!(["Sam as owner", "Tess as lead"]),
+                &"2031-06-30T00:00:00Z".into()
+            ),
+            "{then}"
+        );
+        assert!(at("2031-06-01").is_empty());
+        let backwards = [
+            "report",
+            "changes",
+            "--from",
+            "2031-07-01",
+            "--to",
+            "2031-06-01",
+        ];
+        refused(&o.on.run(&backwards, None), "ends before it begins");
+        let long = [
+            "decide",
+            "--control",
+            "review",
+            "--subject",
+            "vendors/vendor/V-1",
+            "--token",
+            "400d",
+        ];
+        let long = o.on.run(
+            &[&long[..], &["--as-of", "2031-06-02T08:06:00Z"]].concat(),
+            None,
+        );
+        assert!(long.err().contains("at most 1h"), "{}", long.err());
         let proof = o.on.run(&["audit", "prove", id], None).ends(0);
         assert!(proof.starts_with("c2sp.org/tlog-proof@v1"), "{proof}");
         let all = o.on.list(&["audit", "prove", id, "--all"]);
@@ -366,6 +414,58 @@ async fn an_act_is_done_now_and_a_question_collects_nothing() {
         let all = o.on.list(&["sources"]);
         let said = serde_json::to_string(&all).unwrap();
         assert!(said.contains("ahead of the clock"), "{said}");
+    }
+}
+
+/// R036, R041, R131: a person's word is good until the next is due, also for whoever asks while nobody is there to look; and cover
+/// goes on without evidence of the control itself for a day and no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_looked_at_again_covers_nothing_for_whoever_asks() {
+    for (address, database) in stores().await {
+        let o = Office::new((address.clone(), database));
+        let watched = [(
+            "conditions",
+            "[{ mitigation: closer-watch, responsible: olaf }]",
+        )];
+        o.asks("2031-06-02T08:00:00Z", &watched).ends(0);
+        let id = "EXC-2031-0001";
+        o.approves("sam", "2031-06-02T08:01:00Z", id).ends(0);
+        o.approves("tess", "2031-06-02T08:02:00Z", id).ends(0);
+        o.asks(
+            "2031-06-02T08:03:00Z",
+            &[
+                LOW[0],
+                LOW[1],
+                ("scope", "{ subjects: [vendors/vendor/V-2] }"),
+            ],
+        )
+        .ends(0);
+        let looks = |at: &str| {
+            o.on.run(&["check", "--control", "review", "--as-of", at], None)
+        };
+        looks("2031-06-02T08:05:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-3"]);
+        // No sweep has been since: the first word was due on the ninth.
+        assert_eq!(
+            decides(&o, "vendors/vendor/V-1", "2031-06-09T08:01:59Z").0,
+            Some(0)
+        );
+        let (code, said) = decides(&o, "vendors/vendor/V-1", "2031-06-09T08:02:00Z");
+        assert!(
+            code == Some(1) && said.contains("cannot be shown to hold since"),
+            "{said}"
+        );
+        // The vendors cannot be read any more.
+        let vendors = fs::read_to_string(o.on.path("vendors.csv")).unwrap();
+        fs::remove_file(o.on.path("vendors.csv")).unwrap();
+        looks("2031-06-02T09:00:00Z").ends(3);
+        looks("2031-06-03T08:59:00Z").ends(3);
+        assert_eq!(o.open(), ["V-10", "V-3"], "missing evidence does not storm");
+        looks("2031-06-03T09:00:00Z").ends(3);
+        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        o.on.write("vendors.csv", &vendors);
+        looks("2031-06-03T10:00:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-3"], "it is there again");
     }
 }
 
