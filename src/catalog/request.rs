@@ -179,6 +179,15 @@ pub fn read(file: &Path, text: &str) -> Result<Request, Vec<Diagnostic>> {
     Ok(request.resolve())
 }
 
+/// Reads one condition, as it stands in a request.
+///
+/// # Errors
+/// Every mistake of the text.
+pub fn condition(file: &Path, text: &str) -> Result<request::Condition, Vec<Diagnostic>> {
+    let (condition, _) = decode::read::<ConditionFile>(file, text)?;
+    Ok(resolve(condition))
+}
+
 impl RequestFile {
     /// The request as the register takes it.
     pub fn resolve(self) -> Request {
@@ -221,7 +230,7 @@ impl RequestFile {
             not_before: self.not_before,
             expires_at: self.expires_at,
             review_every: self.review_every,
-            conditions: self.conditions.into_iter().map(condition).collect(),
+            conditions: self.conditions.into_iter().map(resolve).collect(),
             evidence: self
                 .evidence
                 .into_iter()
@@ -240,7 +249,7 @@ impl RequestFile {
     }
 }
 
-fn condition(c: ConditionFile) -> request::Condition {
+fn resolve(c: ConditionFile) -> request::Condition {
     request::Condition {
         mitigation: c.mitigation.map(|m| m.0),
         params: c.params.0.into_iter().map(|(k, v)| (k.text, v)).collect(),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    facet::{self, STATED},
+    compensation, typed,
     wording::{generic, words},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         people::{Directory, Principal},
         plain,
         policy::Policy,
-        request::{Condition, Request},
+        request::Request,
         rules::{ExceptionRules, Indefinite},
         span::Span,
     },
@@ -43,6 +43,14 @@ choice! {
         Hidden = "hidden",
         /// It asks for no end: that is a question to the policy.
         Indefinite = "indefinite",
+        /// It is not of the type that it should be.
+        WrongType = "wrong_type",
+        /// It is there more than once.
+        Twice = "twice",
+        /// Evidence cannot be looked at now, so that nobody can tell.
+        CannotTell = "cannot_tell",
+        /// Another exception in force speaks of it already.
+        AlreadyExcepted = "already_excepted",
     }
 }
 
@@ -69,8 +77,8 @@ pub struct Against<'a> {
     pub directory: &'a Directory,
     /// The controls that there are.
     pub controls: &'a dyn Fn(&ControlId) -> Option<std::sync::Arc<Control>>,
-    /// Subjects that evidence shows, by control; absent when the control was not asked.
-    pub seen: &'a dyn Fn(&ControlId, &SubjectId) -> Option<bool>,
+    /// Whether evidence shows a subject to a control, or why nobody can tell now.
+    pub seen: &'a dyn Fn(&ControlId, &SubjectId) -> Result<bool, String>,
     /// The instant.
     pub now: chrono::DateTime<chrono::Utc>,
 }
@@ -84,7 +92,7 @@ pub fn lacks(request: &Request, against: &Against<'_>) -> Vec<Missing> {
     out.scope(request, against);
     out.time(request, against);
     out.mitigations(request, against);
-    out.facets(request);
+    out.0.extend(typed::misfits(&request.facets));
     out.0
 }
 
@@ -318,6 +326,16 @@ impl Out {
                 Some(_) => {}
             }
         }
+        for (field, names) in [
+            ("controls", &request.controls),
+            ("scope", &request.subjects),
+        ] {
+            for (n, name) in names.iter().enumerate() {
+                if names.iter().take(n).any(|before| before == name) {
+                    self.add(field, Lack::Twice, format!("`{name}` is named twice"));
+                }
+            }
+        }
         if request.subjects.is_empty() {
             let what = "`scope.subjects` is missing: name exactly where the deviation happens (`tripline findings` shows the ids)";
             self.add("scope", Lack::Missing, what);
@@ -331,12 +349,16 @@ impl Out {
                 continue;
             }
             let subject = SubjectId::from(name.as_str());
-            let seen: Vec<Option<bool>> = request
-                .controls
-                .iter()
-                .map(|c| (against.seen)(&ControlId::new(c), &subject))
-                .collect();
-            if !seen.is_empty() && seen.iter().all(|s| *s == Some(false)) {
+            let controls = request.controls.iter().map(ControlId::new);
+            let known = controls.filter(|c| (against.controls)(c).is_some());
+            let seen: Vec<Result<bool, String>> =
+                known.map(|c| (against.seen)(&c, &subject)).collect();
+            if let Some(Err(why)) = seen.iter().find(|s| s.is_err()) {
+                let what = format!(
+                    "`{name}` cannot be looked at now, because {why}; hand it in again when it can be"
+                );
+                self.add("scope", Lack::CannotTell, what);
+            } else if !seen.is_empty() && seen.iter().all(|s| *s == Ok(false)) {
                 let what = format!(
                     "nothing runs as `{name}`: none of the controls sees it in today's evidence"
                 );
@@ -369,6 +391,7 @@ impl Out {
             }
             Some(end) if end - begin > limits.max_duration.to_delta() => {
                 let asked = Span::millis((end - begin).num_milliseconds().unsigned_abs());
+                let asked = Span::days(asked.to_delta().num_hours().unsigned_abs().div_ceil(24));
                 let what = format!(
                     "it asks for {asked}, and the policy permits at most {}",
                     limits.max_duration
@@ -391,18 +414,15 @@ impl Out {
         }
         for (n, condition) in request.conditions.iter().enumerate() {
             let field = format!("conditions[{n}]");
-            self.condition(&field, condition, rules);
-            match &condition.responsible {
-                None => self.add(
-                    &field,
-                    Lack::Missing,
-                    "`responsible` is missing: who answers for this condition?",
-                ),
-                Some(name) if against.directory.find(name).is_none() => {
-                    self.add(&field, Lack::Unknown, format!("nobody is called `{name}`"));
-                }
-                Some(_) => {}
-            }
+            let against = (rules, against.directory);
+            self.0
+                .extend(compensation::lacks(&field, condition, against));
+        }
+        for name in compensation::twice(&request.conditions) {
+            let what = format!(
+                "two conditions are called `{name}`, and only one of them would be looked at"
+            );
+            self.add("conditions", Lack::Twice, what);
         }
         for (n, evidence) in request.evidence.iter().enumerate() {
             if evidence.sha256.parse::<crate::model::id::Sha>().is_err() {
@@ -411,53 +431,6 @@ impl Out {
                     evidence.sha256
                 );
                 self.add(&format!("evidence[{n}]"), Lack::NotPermitted, what);
-            }
-        }
-    }
-
-    fn condition(&mut self, field: &str, condition: &Condition, rules: &ExceptionRules) {
-        let Some(name) = &condition.mitigation else {
-            let machine = condition.evidence.is_some()
-                && condition.subject.is_some()
-                && condition.fails_when.is_some();
-            let named = condition.id.is_some() && condition.text.is_some();
-            if !named || !(machine || condition.attested.is_some()) {
-                let what = "a condition names a `mitigation`, or has `id`, `text` and either `evidence`, `subject` and `fails_when` or `attested`";
-                self.add(field, Lack::Missing, what);
-            }
-            return;
-        };
-        let Some(known) = rules.mitigations.get(name) else {
-            let what = format!("the policy has no mitigation `{name}`");
-            return self.add(field, Lack::Unknown, what);
-        };
-        if !condition.params.keys().eq(known.params.keys()) {
-            let wanted: Vec<&str> = known.params.keys().map(String::as_str).collect();
-            let what = format!(
-                "`{name}` takes exactly these `params`: {}",
-                wanted.join(", ")
-            );
-            self.add(field, Lack::Missing, what);
-        }
-    }
-
-    fn facets(&mut self, request: &Request) {
-        for (name, value) in &request.facets {
-            if !STATED.contains(&name.as_str()) {
-                let what = format!(
-                    "`{name}` is not for the requester to say; known: {}",
-                    STATED.join(", ")
-                );
-                self.add("facets", Lack::NotPermitted, what);
-                continue;
-            }
-            let known = facet::values(name);
-            let fits = value.is_null()
-                || known.is_empty()
-                || value.as_str().is_some_and(|v| known.contains(&v));
-            if !fits {
-                let what = format!("`{name}` is one of {}", known.join(", "));
-                self.add("facets", Lack::Unknown, what);
             }
         }
     }

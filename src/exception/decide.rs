@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::record::Joiner;
 use crate::{
     choice,
     model::{
-        exception::{State, Terms},
+        exception::{Condition, State, Terms},
         id::{PersonId, Sha, TeamId},
-        rules::{Ask, Emergency, ExceptionRules, Step},
+        rules::{Ask, Authority, Emergency, ExceptionRules, Step},
         span::Span,
     },
 };
@@ -60,6 +61,12 @@ choice! {
         NoReason = "no_reason",
         /// An end that is later than the one that was asked for.
         LaterEnd = "later_end",
+        /// An end by which it would be over before it began.
+        EndPassed = "end_passed",
+        /// The open step does not ask for that: who assesses says what they think, or asks.
+        NotOffered = "not_offered",
+        /// Conditions are added by who agrees; who refuses or asks says so in words.
+        OnlyWithApproval = "only_with_approval",
     }
 }
 
@@ -83,6 +90,20 @@ pub struct Role {
     pub role: String,
     /// Who let them act in it, when it is not their own.
     pub on_behalf_of: Option<PersonId>,
+    /// The team of that person then: what binds them binds who acts in their place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub their_team: Option<TeamId>,
+}
+
+impl Role {
+    /// A role of one's own.
+    pub fn own(role: impl Into<String>) -> Self {
+        Self {
+            role: role.into(),
+            on_behalf_of: None,
+            their_team: None,
+        }
+    }
 }
 
 /// A signature as it is kept, people by value.
@@ -106,12 +127,27 @@ pub struct Decision {
     pub reason: Option<String>,
     /// An end that is earlier than the one that was asked for.
     pub ends: Option<DateTime<Utc>>,
+    /// What must hold besides what was asked for: from this decision on it is part of the terms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
     /// The terms that they saw.
     pub terms: Sha,
     /// Everything that was put before them.
     pub package: Option<Sha>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+impl Decision {
+    /// Whether somebody had a part in it: as who signed, or as who let them.
+    fn is_of(&self, person: &PersonId) -> bool {
+        self.approver == *person || self.role.on_behalf_of.as_ref() == Some(person)
+    }
+
+    /// The teams that it speaks for: that of who signed, and that of who let them.
+    fn teams(&self) -> impl Iterator<Item = &TeamId> {
+        self.team.iter().chain(&self.role.their_team)
+    }
 }
 
 /// What somebody may grant in the open step.
@@ -136,6 +172,11 @@ pub struct Pending<'a> {
     pub terms: &'a Terms,
     /// The digest of that.
     pub digest: Sha,
+    /// The digests of the same terms before approvers added conditions to them. What was signed under these counts:
+    /// it permitted more.
+    pub wider: &'a [Sha],
+    /// Other teams that ask for the same, and so benefit from it.
+    pub joiners: &'a [Joiner],
     /// Its tier.
     pub tier: &'a str,
     /// The steps of its route that people sign or assess, in order.
@@ -157,27 +198,40 @@ impl<'a> Pending<'a> {
         matches!(self.state, State::PendingDecision | State::InAssessment)
     }
 
-    fn signed(&self, step: &Step) -> impl Iterator<Item = &Decision> {
-        let id = step.id.clone();
+    /// Every signature and assessment that counts.
+    fn agreed(&self) -> impl Iterator<Item = &'a Decision> {
+        let (digest, wider) = (self.digest, self.wider);
         self.decisions.iter().filter(move |d| {
-            d.step == id && d.verdict == Verdict::Approve && d.terms == self.digest
+            d.verdict == Verdict::Approve && (d.terms == digest || wider.contains(&d.terms))
         })
     }
 
-    fn is_done(&self, step: &Step) -> bool {
+    pub(super) fn signed(&self, step: &Step) -> impl Iterator<Item = &'a Decision> {
+        let id = step.id.clone();
+        self.agreed().filter(move |d| d.step == id)
+    }
+
+    /// Whether everything is there that a step asks for.
+    pub(super) fn is_done(&self, step: &Step) -> bool {
         match &step.ask {
             Ask::Facts => true,
             Ask::Approve(_) => self.signed(step).count() >= step.quorum as usize,
             Ask::Assess(roles) => {
-                let said: BTreeSet<&str> = self
-                    .decisions
-                    .iter()
-                    .filter(|d| d.step == step.id && d.terms == self.digest)
-                    .map(|d| d.role.role.as_str())
-                    .collect();
-                roles.iter().all(|role| said.contains(role.as_str()))
+                let said: BTreeSet<&str> =
+                    self.signed(step).map(|d| d.role.role.as_str()).collect();
+                // Who stands in for those who stayed silent speaks for them all.
+                let stood_in = step.escalate.as_deref().is_some_and(|r| said.contains(r));
+                stood_in || roles.iter().all(|role| said.contains(role.as_str()))
             }
         }
+    }
+
+    /// Until when it may last by what was signed so far: the earliest end that anybody named holds.
+    pub fn until(&self) -> DateTime<Utc> {
+        // A grant in an emergency ends by itself; it is no step of the chain.
+        let of_chain = |d: &&Decision| self.steps.iter().any(|s| s.id == d.step);
+        let ends = self.agreed().filter(of_chain).filter_map(|d| d.ends);
+        ends.fold(self.terms.expires_at, DateTime::min)
     }
 
     /// Whether a step is the last that approves.
@@ -197,8 +251,8 @@ impl<'a> Pending<'a> {
     }
 }
 
-/// Why somebody may not decide a request, or in which role they may and what they may grant. `granted` is the role
-/// that stands in for the step's own when the step took too long.
+/// Why somebody may not decide a request, or in which role they may and what they may grant. `escalated` says that the
+/// role that stands in for the step's own is asked, too, because the step took too long or nobody else may take it.
 ///
 /// # Errors
 /// The first reason against it.
@@ -211,51 +265,82 @@ pub fn eligible(
         return Err(Refusal::NotPending);
     }
     let step = pending.open().ok_or(Refusal::NotPending)?;
-    let terms = pending.terms;
-    if who.person == terms.requester {
-        return Err(Refusal::IsRequester);
-    }
-    if who.person == terms.owner || terms.backup_owner.as_ref() == Some(&who.person) {
-        return Err(Refusal::IsOwner);
-    }
-    if who.team.as_ref() == Some(&terms.beneficiary_team) {
-        return Err(Refusal::IsBeneficiary);
-    }
+    may_take(pending, step, who, escalated)
+}
+
+/// The same of a step that may not be open yet.
+pub(super) fn may_take(
+    pending: &Pending<'_>,
+    step: &Step,
+    who: &Approver,
+    escalated: bool,
+) -> Result<(Role, Options), Refusal> {
+    excluded(pending, &who.person, who.team.as_ref())?;
     let mut asked: Vec<&str> = match &step.ask {
         Ask::Facts => Vec::new(),
         Ask::Approve(role) => vec![role],
         Ask::Assess(roles) => roles.iter().map(String::as_str).collect(),
     };
     asked.extend(step.escalate.as_deref().filter(|_| escalated));
-    let role = who
+    let mut first = None;
+    // Of several roles, lent ones among them, the first that they may act in.
+    for role in who
         .roles
         .iter()
-        .find(|r| asked.contains(&r.role.as_str()))
-        .ok_or(Refusal::NotAsked)?;
+        .filter(|r| asked.contains(&r.role.as_str()))
+    {
+        match in_role(pending, step, who, role) {
+            Ok(options) => return Ok((role.clone(), options)),
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    Err(first.unwrap_or(Refusal::NotAsked))
+}
+
+fn in_role(
+    pending: &Pending<'_>,
+    step: &Step,
+    who: &Approver,
+    role: &Role,
+) -> Result<Options, Refusal> {
     // One who is excluded does not let another act in their place.
     if let Some(behalf) = &role.on_behalf_of {
-        if *behalf == terms.requester {
-            return Err(Refusal::IsRequester);
-        }
-        if *behalf == terms.owner || terms.backup_owner.as_ref() == Some(behalf) {
-            return Err(Refusal::IsOwner);
-        }
+        excluded(pending, behalf, role.their_team.as_ref())?;
     }
-    let signed = |d: &&Decision| {
-        d.terms == pending.digest
-            && (d.approver == who.person
-                || d.role.on_behalf_of.as_ref() == Some(&who.person)
-                || role.on_behalf_of.as_ref() == Some(&d.approver))
-    };
-    if pending.decisions.iter().any(|d| signed(&d)) {
+    let lender = role.on_behalf_of.as_ref();
+    let signed = |d: &Decision| d.is_of(&who.person) || lender.is_some_and(|l| d.is_of(l));
+    if pending.agreed().any(signed) {
         return Err(Refusal::AlreadySigned);
     }
-    let same_team = |d: &Decision| d.team.is_none() || d.team == who.team;
-    if step.distinct_teams && (who.team.is_none() || pending.signed(step).any(same_team)) {
-        return Err(Refusal::SameTeam);
+    if step.distinct_teams {
+        let teams: Vec<&TeamId> = who.team.iter().chain(&role.their_team).collect();
+        let unknown = who.team.is_none() || lender.is_some() && role.their_team.is_none();
+        let same = |d: &Decision| d.team.is_none() || d.teams().any(|team| teams.contains(&team));
+        if unknown || pending.signed(step).any(same) {
+            return Err(Refusal::SameTeam);
+        }
     }
-    let options = options(pending, step, &role.role)?;
-    Ok((role.clone(), options))
+    options(pending, step, &role.role)
+}
+
+/// Whoever asks for it, answers for it or benefits from it has no part in its decision; nor has who joined it.
+fn excluded(
+    pending: &Pending<'_>,
+    person: &PersonId,
+    team: Option<&TeamId>,
+) -> Result<(), Refusal> {
+    let terms = pending.terms;
+    if *person == terms.requester {
+        return Err(Refusal::IsRequester);
+    }
+    if *person == terms.owner || terms.backup_owner.as_ref() == Some(person) {
+        return Err(Refusal::IsOwner);
+    }
+    let joined = |j: &Joiner| j.person == *person || team == Some(&j.team);
+    if team == Some(&terms.beneficiary_team) || pending.joiners.iter().any(joined) {
+        return Err(Refusal::IsBeneficiary);
+    }
+    Ok(())
 }
 
 /// In which role somebody may grant a request before the chain has decided, and what.
@@ -267,18 +352,12 @@ pub fn may_grant(
     who: &Approver,
     emergency: &Emergency,
 ) -> Result<(Role, Options), Refusal> {
-    let terms = pending.terms;
-    if who.person == terms.requester {
-        return Err(Refusal::IsRequester);
-    }
-    if who.person == terms.owner || terms.backup_owner.as_ref() == Some(&who.person) {
-        return Err(Refusal::IsOwner);
-    }
-    if who.team.as_ref() == Some(&terms.beneficiary_team) {
-        return Err(Refusal::IsBeneficiary);
-    }
+    excluded(pending, &who.person, who.team.as_ref())?;
     let own = |r: &&Role| r.role == emergency.authority && r.on_behalf_of.is_none();
     let role = who.roles.iter().find(own).ok_or(Refusal::NotAsked)?;
+    if let Some(authority) = pending.rules.authority.get(&role.role) {
+        within(authority, pending)?;
+    }
     let authority = pending.rules.authority.get(&role.role);
     let options = Options {
         grants: true,
@@ -291,7 +370,10 @@ pub fn may_grant(
 
 /// What a role may grant in a step. Earlier steps are sign-offs, which can stop a request and never grant it.
 fn options(pending: &Pending<'_>, step: &Step, role: &str) -> Result<Options, Refusal> {
-    let verdicts = vec![Verdict::Approve, Verdict::Deny, Verdict::Ask];
+    let verdicts = match step.ask {
+        Ask::Approve(_) => vec![Verdict::Approve, Verdict::Deny, Verdict::Ask],
+        Ask::Assess(_) | Ask::Facts => vec![Verdict::Approve, Verdict::Ask],
+    };
     let grants = pending.is_last(step);
     let authority = pending.rules.authority.get(role);
     let Some(authority) = authority.filter(|_| grants) else {
@@ -305,20 +387,10 @@ fn options(pending: &Pending<'_>, step: &Step, role: &str) -> Result<Options, Re
             verdicts,
         });
     };
-    let of_tier = authority.tiers.is_empty() || authority.tiers.iter().any(|t| t == pending.tier);
-    if !of_tier || authority.emergency_only {
+    if authority.emergency_only {
         return Err(Refusal::BeyondTier);
     }
-    let amount = pending
-        .terms
-        .facets
-        .get("amount")
-        .and_then(serde_json::Value::as_f64);
-    if let Some(most) = authority.max_amount
-        && amount.is_none_or(|amount| amount > most)
-    {
-        return Err(Refusal::BeyondAmount);
-    }
+    within(authority, pending)?;
     Ok(Options {
         grants,
         max_duration: authority.max_duration,
@@ -327,8 +399,24 @@ fn options(pending: &Pending<'_>, step: &Step, role: &str) -> Result<Options, Re
     })
 }
 
+/// Whether what is asked for is within what a role may sign, but for the time.
+fn within(authority: &Authority, pending: &Pending<'_>) -> Result<(), Refusal> {
+    let of_tier = authority.tiers.is_empty() || authority.tiers.iter().any(|t| t == pending.tier);
+    if !of_tier {
+        return Err(Refusal::BeyondTier);
+    }
+    let amount = pending.terms.facets.get("amount");
+    let amount = amount.and_then(serde_json::Value::as_f64);
+    if let Some(most) = authority.max_amount
+        && amount.is_none_or(|amount| amount > most)
+    {
+        return Err(Refusal::BeyondAmount);
+    }
+    Ok(())
+}
+
 /// What somebody wants to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
     /// What.
     pub verdict: Verdict,
@@ -336,6 +424,8 @@ pub struct Wish {
     pub reason: Option<String>,
     /// An earlier end.
     pub ends: Option<DateTime<Utc>>,
+    /// What must hold besides.
+    pub conditions: Vec<Condition>,
     /// The terms that they looked at.
     pub terms: Sha,
     /// Everything that was put before them.
@@ -369,20 +459,18 @@ pub fn decide(
     if wish.terms != pending.digest {
         return Err(Refusal::StaleTerms);
     }
+    if !options.verdicts.contains(&wish.verdict) {
+        return Err(Refusal::NotOffered);
+    }
     let reason = wish.reason.filter(|r| !r.trim().is_empty());
     if wish.verdict != Verdict::Approve && reason.is_none() {
         return Err(Refusal::NoReason);
     }
     let step = pending.open().ok_or(Refusal::NotPending)?;
-    let ends = wish.ends.unwrap_or(pending.terms.expires_at);
     if wish.verdict == Verdict::Approve {
-        if ends > pending.terms.expires_at {
-            return Err(Refusal::LaterEnd);
-        }
-        let longest = options.max_duration.map(Span::to_delta);
-        if longest.is_some_and(|longest| ends - pending.terms.not_before > longest) {
-            return Err(Refusal::BeyondDuration);
-        }
+        bounded(pending, &options, wish.ends, now)?;
+    } else if !wish.conditions.is_empty() {
+        return Err(Refusal::OnlyWithApproval);
     }
     let consequence = match wish.verdict {
         Verdict::Deny => Consequence::Denied,
@@ -400,9 +488,32 @@ pub fn decide(
         verdict: wish.verdict,
         reason,
         ends: wish.ends,
+        conditions: wish.conditions,
         terms: wish.terms,
         package: wish.package,
         at: now,
     };
     Ok((decision, consequence))
+}
+
+/// Whether a signature may stand for the time that it would hold, with the ends that others named.
+fn bounded(
+    pending: &Pending<'_>,
+    options: &Options,
+    ends: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let terms = pending.terms;
+    if ends.is_some_and(|end| end > terms.expires_at) {
+        return Err(Refusal::LaterEnd);
+    }
+    let until = ends.map_or(pending.until(), |end| end.min(pending.until()));
+    if until <= now || until <= terms.not_before {
+        return Err(Refusal::EndPassed);
+    }
+    let longest = options.max_duration.map(Span::to_delta);
+    if longest.is_some_and(|longest| until - terms.not_before > longest) {
+        return Err(Refusal::BeyondDuration);
+    }
+    Ok(())
 }

@@ -21,7 +21,7 @@ use crate::{
         id::{ExceptionId, PersonId, RunId, Sha, TeamId},
         outcome::Row,
         request::Request,
-        rules::{Check, ExceptionRules, Step},
+        rules::{Check, ExceptionRules, Limits, Step},
     },
 };
 
@@ -62,6 +62,32 @@ pub struct Record {
     /// How it came out.
     #[serde(default)]
     pub closure: Option<Closure>,
+    /// The limits of its policy when it was handed in: those of a request that is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// What it asks of the policy itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+}
+
+/// A request without an end is a question to whoever leads the policy. It stands until they answer it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// What they said.
+    pub answer: Option<Reply>,
+}
+
+/// What whoever leads a policy answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Who.
+    pub by: PersonId,
+    /// In their words.
+    pub said: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// How a condition stands, and how that is known.
@@ -165,13 +191,39 @@ pub struct Frozen {
     /// The step that took too long, when its stand-ins were asked.
     #[serde(default)]
     pub escalated: Option<String>,
+    /// The step that nobody can take, when whoever leads the policy was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<String>,
+    /// The digests of the terms before approvers added conditions to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wider: Vec<Sha>,
+}
+
+impl Frozen {
+    /// Whether what was said under some terms counts under these.
+    pub fn counts(&self, terms: Sha) -> bool {
+        terms == self.digest || self.wider.contains(&terms)
+    }
+
+    /// Adds what an approver asks for besides; gives whether there was anything to add. What was signed before stays
+    /// signed: it permitted more.
+    pub fn narrow(&mut self, conditions: &[Condition]) -> bool {
+        if conditions.is_empty() {
+            return false;
+        }
+        self.wider.push(self.digest);
+        self.terms.conditions.extend_from_slice(conditions);
+        self.digest = self.terms.digest();
+        true
+    }
 }
 
 impl Record {
     /// Where it stands at an instant.
     pub fn state_at(&self, now: DateTime<Utc>) -> State {
-        match &self.frozen {
-            Some(frozen) => state_at(self.state, &self.times, &frozen.rules.limits, now),
+        let frozen = self.frozen.as_ref().map(|f| &f.rules.limits);
+        match frozen.or(self.limits.as_ref()) {
+            Some(limits) => state_at(self.state, &self.times, limits, now),
             None => self.state,
         }
     }
@@ -185,13 +237,36 @@ impl Record {
                 State::Active if self.times.ratify_by.is_some() => State::PendingDecision,
                 state => state,
             },
+            decisions: &self.decisions,
+            ..self.asked(frozen)
+        })
+    }
+
+    /// A suspended exception as it is decided again, under terms with everything pinned anew: the whole chain, and only
+    /// what was said since it was suspended counts.
+    pub fn again<'a>(&'a self, proposed: &'a Frozen) -> Pending<'a> {
+        let from = self.times.suspended_at;
+        let before = |d: &Decision| from.is_some_and(|from| d.at < from);
+        let since = self.decisions.partition_point(before);
+        Pending {
+            state: State::PendingDecision,
+            decisions: self.decisions.get(since..).unwrap_or_default(),
+            ..self.asked(proposed)
+        }
+    }
+
+    fn asked<'a>(&'a self, frozen: &'a Frozen) -> Pending<'a> {
+        Pending {
+            state: self.state,
             terms: &frozen.terms,
             digest: frozen.digest,
+            wider: &frozen.wider,
+            joiners: &self.joiners,
             tier: &frozen.triage.tier,
             steps: &frozen.steps,
-            decisions: &self.decisions,
+            decisions: &[],
             rules: &frozen.rules,
-        })
+        }
     }
 
     /// As coverage looks at it.

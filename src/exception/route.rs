@@ -141,15 +141,15 @@ impl Rulebook {
             .filter(|(route, _)| !route.auto || auto)
             .collect();
         let asked = |id: &str| kept.iter().any(|(r, _)| r.steps.iter().any(|s| s == id));
+        // Somebody always signs: to be asked for facts or for an opinion decides nothing.
+        let signs = |step: &&Step| asked(&step.id) && matches!(step.ask, Ask::Approve(_));
+        let nobody = !easy && !rules.steps.iter().any(|step| signs(&step));
         let mut steps: Vec<String> = rules
             .steps
             .iter()
-            .filter(|step| asked(&step.id))
+            .filter(|step| asked(&step.id) || nobody && step.id == rules.no_match)
             .map(|step| step.id.clone())
             .collect();
-        if steps.is_empty() && !easy {
-            steps.push(rules.no_match.clone());
-        }
         let more = one_more(rules, &mut steps, facets);
         let shortest = |all: &mut dyn Iterator<Item = Span>| all.min();
         let sorted = |mut all: Vec<String>| {

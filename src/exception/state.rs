@@ -42,9 +42,13 @@ pub fn state_at(written: State, times: &Times, limits: &Limits, now: DateTime<Ut
         {
             State::Lapsed
         }
+        // What was approved long before it begins has its time from then on.
         State::Approved
             if over
-                || passed(times.approved_at, limits.activation_ttl) && now >= times.not_before =>
+                || passed(
+                    times.approved_at.map(|at| at.max(times.not_before)),
+                    limits.activation_ttl,
+                ) =>
         {
             State::Lapsed
         }
@@ -103,6 +107,10 @@ choice! {
         Join = "join",
         /// Looked back at.
         Close = "close",
+        /// It asks for no end: whoever leads the policy is asked.
+        Question = "question",
+        /// Whoever leads the policy answered.
+        Answer = "answer",
     }
 }
 
@@ -127,6 +135,8 @@ pub const fn next(state: State, act: Act) -> Option<State> {
         (Active, Act::Sign | Act::Escalate | Act::Ratify | Act::Review | Act::Warn) => Active,
         (Active, Act::Suspend) => Suspended,
         (Suspended, Act::Restore) => Active,
+        // A signature of several that let it go on.
+        (Suspended, Act::Sign) => Suspended,
         (Active | Suspended, Act::Revoke) => Revoked,
         (Active | Suspended, Act::Expire) => Expired,
         (
@@ -142,6 +152,9 @@ pub const fn next(state: State, act: Act) -> Option<State> {
         (Active, Act::Join) => Active,
         (Denied, Act::Rework) => Draft,
         (Expired | Revoked | Lapsed | Denied | Withdrawn, Act::Close) => Closed,
+        (NeedsInfo, Act::Question) => NeedsInfo,
+        // The policy is asked, whatever became of the request.
+        (state, Act::Answer) if !matches!(state, Draft | Closed) => state,
         _ => return None,
     })
 }
@@ -172,6 +185,7 @@ mod tests {
             max_suspended: Span::days(30),
             max_active_per_team: None,
             indefinite: Indefinite::PolicyReview,
+            look_back: Limits::usual_look_back(),
         }
     }
 
@@ -253,6 +267,9 @@ mod tests {
             state_at(State::Approved, &later, &limits(), now)
         };
         assert_eq!(state(19), State::Approved);
+        assert_eq!(state(20), State::Approved, "its day has come");
+        assert_eq!(state(26), State::Approved);
+        assert_eq!(state(27), State::Lapsed);
     }
 
     proptest! {

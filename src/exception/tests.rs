@@ -11,8 +11,11 @@ use super::{
     coverage::{Case, Clause, Coverage, Entry, Known, Policies, Register, Standing, fingerprint},
     decide::{
         Approver, Consequence, Decision, Pending, Refusal, Role, Verdict, Wish, decide, eligible,
+        may_grant,
     },
     facet::FACETS,
+    reach::Shortage,
+    record::Joiner,
     state::Times,
 };
 use crate::{
@@ -26,7 +29,7 @@ use crate::{
         outcome::{Outcome, Row, Unknown},
         people::Directory,
         policy::Policy,
-        rules::{Check, OnViolation, Step},
+        rules::{Check, ExceptionRules, OnViolation, Step},
         span::Span,
     },
     yaml::decode,
@@ -209,7 +212,11 @@ fn lacking(edits: &[(&str, &str)]) -> Vec<String> {
         control.policy = "nhi-credentials#rotation".parse().unwrap();
         (id.as_str() == "rotation").then(|| Arc::new(control))
     };
-    let seen = |_: &ControlId, subject: &SubjectId| Some(subject.as_str() == "aws/secret/svc-1");
+    let seen = |_: &ControlId, subject: &SubjectId| match subject.as_str() {
+        "aws/secret/svc-1" => Ok(true),
+        "aws/secret/svc-down" => Err("aws did not answer".to_owned()),
+        _ => Ok(false),
+    };
     let against = super::complete::Against {
         policy: &policy,
         rules: &rules,
@@ -284,6 +291,32 @@ fn what_a_request_lacks_is_told_by_field() {
             "scope: unknown",
         ),
         (
+            &[("[aws/secret/svc-1]", "[aws/secret/svc-down]")],
+            "scope: cannot_tell",
+        ),
+        (
+            &[("[aws/secret/svc-1]", "[aws/secret/svc-1, aws/secret/svc-1]")],
+            "scope: twice",
+        ),
+        (
+            &[("controls: [rotation]", "controls: [rotation, rotation]")],
+            "controls: twice",
+        ),
+        (
+            &[("max_calls: 2000", "max_calls: many")],
+            "conditions[0]: wrong_type",
+        ),
+        (&[("amount: 0", "amount: lots")], "facets: wrong_type"),
+        (&[("amount: 0", "amount: -5")], "facets: wrong_type"),
+        (
+            &[("customer_exposure: true", "customer_exposure: \"no\"")],
+            "facets: wrong_type",
+        ),
+        (
+            &[("customer_exposure: true", "regulatory: none")],
+            "facets: wrong_type",
+        ),
+        (
             &[("expires_at: 2026-12-31T00:00:00Z\n", "")],
             "expires_at: indefinite",
         ),
@@ -327,12 +360,24 @@ fn what_a_request_lacks_is_told_by_field() {
         lacking(&[("conditions:\n", ""), (nothing, "")]),
         ["conditions: replaces_nothing"]
     );
+    // A second condition of the same name would hide how the first stands, and one that reads nothing never fails.
+    let again = nothing.replace("2000", "90000");
+    assert_eq!(
+        lacking(&[(nothing, &format!("{nothing}{again}"))]),
+        ["conditions: twice"]
+    );
+    let hollow = "  - { id: hope, text: Nothing happens, evidence: SELECT name FROM aws.secrets, subject: name, fails_when: \"false\", responsible: ola }\n";
+    assert_eq!(
+        lacking(&[(nothing, hollow)]),
+        ["conditions[0]: replaces_nothing"]
+    );
     let purpose = "The ledger vendor moves its key service on 20 January; until then a new key stops card decisions for six hours.";
     for (said, lack) in [
         ("business urgency", "generic"),
         ("There is some business urgency here", "generic"),
         ("Quarter end", "generic"),
         ("The vendor moves", "too_short"),
+        ("a a a a a a a a a a a a a a a", "too_short"),
     ] {
         assert_eq!(
             lacking(&[(purpose, said)]),
@@ -658,10 +703,7 @@ fn approver(person: &str, team: &str, role: &str) -> Approver {
         person: person.into(),
         name: person.to_owned(),
         team: Some(team.into()),
-        roles: vec![Role {
-            role: role.to_owned(),
-            on_behalf_of: None,
-        }],
+        roles: vec![Role::own(role)],
     }
 }
 
@@ -671,6 +713,8 @@ struct Way {
     tier: &'static str,
     steps: Vec<Step>,
     decisions: Vec<Decision>,
+    wider: Vec<Sha>,
+    joiners: Vec<Joiner>,
     state: State,
 }
 
@@ -685,6 +729,8 @@ impl Way {
                 .map(|s| rules.step(s).unwrap().1.clone())
                 .collect(),
             decisions: Vec::new(),
+            wider: Vec::new(),
+            joiners: Vec::new(),
             state: State::PendingDecision,
         }
     }
@@ -694,6 +740,7 @@ impl Way {
             verdict,
             reason: None,
             ends: None,
+            conditions: Vec::new(),
             terms: self.terms.digest(),
             package: None,
         }
@@ -701,15 +748,7 @@ impl Way {
 
     fn says(&mut self, who: &Approver, wish: Wish) -> Result<Consequence, Refusal> {
         let rules = policy().exceptions.unwrap();
-        let pending = Pending {
-            state: self.state,
-            terms: &self.terms,
-            digest: self.terms.digest(),
-            tier: self.tier,
-            steps: &self.steps,
-            decisions: &self.decisions,
-            rules: &rules,
-        };
+        let pending = self.pending(&rules);
         let now = at("2026-11-20T00:00:00Z");
         let (decision, consequence) = decide(&pending, who, wish, (false, now))?;
         assert!(eligible(&pending, who, false).is_ok());
@@ -803,6 +842,286 @@ fn who_asks_answers_or_benefits_never_approves() {
     deputy.roles[0].on_behalf_of = Some("ben".into());
     let wish = way.wish(Verdict::Approve);
     assert_eq!(way.says(&deputy, wish), Err(Refusal::IsRequester));
+}
+
+fn deputy(person: &str, team: &str, role: &str, (lender, of): (&str, &str)) -> Approver {
+    let mut who = approver(person, team, role);
+    who.roles[0].on_behalf_of = Some(lender.into());
+    who.roles[0].their_team = Some(of.into());
+    who
+}
+
+// R096, R097: a lent role carries what excludes whoever lends it.
+#[test]
+fn who_acts_for_another_is_bound_by_their_team_too() {
+    let mut way = Way::through(&["dual"]);
+    let wish = way.wish(Verdict::Approve);
+    let for_zoe = deputy("bob", "green", "security-lead", ("zoe", "scoring"));
+    assert_eq!(
+        way.says(&for_zoe, wish.clone()),
+        Err(Refusal::IsBeneficiary)
+    );
+    // Two teams are two on both sides: that of who signs, and that of whoever let them.
+    assert_eq!(
+        way.signs("ada", "red", "security-lead"),
+        Ok(Consequence::GoesOn)
+    );
+    let for_ann = deputy("bob", "green", "security-lead", ("ann", "red"));
+    assert_eq!(way.says(&for_ann, wish.clone()), Err(Refusal::SameTeam));
+    // Of two roles, the one that may.
+    let mut both = for_ann;
+    both.roles.push(Role::own("security-lead"));
+    assert_eq!(way.says(&both, wish), Ok(Consequence::Approved));
+}
+
+// R114: who joins benefits, and their team with them.
+#[test]
+fn who_joined_never_approves_what_they_joined() {
+    let mut way = Way::through(&["dual"]);
+    way.joiners.push(Joiner {
+        team: "green".into(),
+        person: "ida".into(),
+        because: "The same key".to_owned(),
+        at: at("2026-11-19T00:00:00Z"),
+    });
+    for (person, team) in [("ida", "red"), ("ann", "green")] {
+        assert_eq!(
+            way.signs(person, team, "security-lead"),
+            Err(Refusal::IsBeneficiary),
+            "{person}"
+        );
+    }
+    assert_eq!(
+        way.signs("eve", "red", "security-lead"),
+        Ok(Consequence::GoesOn)
+    );
+}
+
+impl Way {
+    fn pending<'a>(&'a self, rules: &'a ExceptionRules) -> Pending<'a> {
+        Pending {
+            state: self.state,
+            terms: &self.terms,
+            digest: self.terms.digest(),
+            wider: &self.wider,
+            joiners: &self.joiners,
+            tier: self.tier,
+            steps: &self.steps,
+            decisions: &self.decisions,
+            rules,
+        }
+    }
+}
+
+// R112, R113, R117: each who signs may shorten it, and the shortest holds.
+#[test]
+fn the_earliest_end_that_anybody_names_holds() {
+    let rules = policy().exceptions.unwrap();
+    let mut way = Way::through(&["dual"]);
+    let first = Wish {
+        ends: Some(at("2026-12-05T00:00:00Z")),
+        ..way.wish(Verdict::Approve)
+    };
+    let eve = approver("eve", "red", "security-lead");
+    assert_eq!(way.says(&eve, first), Ok(Consequence::GoesOn));
+    assert_eq!(way.pending(&rules).until(), at("2026-12-05T00:00:00Z"));
+    let later = Wish {
+        ends: Some(at("2026-12-20T00:00:00Z")),
+        ..way.wish(Verdict::Approve)
+    };
+    let fay = approver("fay", "blue", "security-lead");
+    assert_eq!(way.says(&fay, later), Ok(Consequence::Approved));
+    assert_eq!(way.pending(&rules).until(), at("2026-12-05T00:00:00Z"));
+    // An end by which it would be over before it began is none.
+    for end in ["2026-11-19T00:00:00Z", "2026-12-01T00:00:00Z"] {
+        let mut way = Way::through(&["dual"]);
+        let over = Wish {
+            ends: Some(at(end)),
+            ..way.wish(Verdict::Approve)
+        };
+        assert_eq!(way.says(&eve, over), Err(Refusal::EndPassed), "{end}");
+    }
+    // A role that may not sign for so long signs after one who shortened it.
+    let mut way = Way::through(&["l1", "l2"]);
+    way.tier = "medium";
+    way.terms.expires_at = way.terms.not_before + TimeDelta::days(80);
+    let ends = way.terms.not_before + TimeDelta::days(20);
+    let short = Wish {
+        ends: Some(ends),
+        ..way.wish(Verdict::Approve)
+    };
+    let kim = approver("kim", "blue", "approver-l1");
+    assert_eq!(way.says(&kim, short), Ok(Consequence::GoesOn));
+    assert_eq!(
+        way.signs("max", "red", "approver-l2"),
+        Ok(Consequence::Approved)
+    );
+}
+
+// R112, R113: what an approver adds is part of the terms from then on; what was signed before permitted more, and counts.
+#[test]
+fn a_condition_that_an_approver_adds_narrows_the_terms() {
+    let mut way = Way::through(&["dual"]);
+    assert_eq!(
+        way.signs("eve", "red", "security-lead"),
+        Ok(Consequence::GoesOn)
+    );
+    let more = Condition {
+        id: "weekly-look".to_owned(),
+        text: "Somebody looks every week".to_owned(),
+        ..terms().conditions.remove(0)
+    };
+    let refused = Wish {
+        reason: Some("no".to_owned()),
+        conditions: vec![more.clone()],
+        ..way.wish(Verdict::Deny)
+    };
+    let fay = approver("fay", "blue", "security-lead");
+    assert_eq!(way.says(&fay, refused), Err(Refusal::OnlyWithApproval));
+    let stale = way.wish(Verdict::Approve);
+    way.wider.push(way.terms.digest());
+    way.terms.conditions.push(more);
+    assert_eq!(
+        way.says(&fay, stale),
+        Err(Refusal::StaleTerms),
+        "whoever signs later sees it"
+    );
+    assert_eq!(
+        way.signs("fay", "blue", "security-lead"),
+        Ok(Consequence::Approved)
+    );
+}
+
+// A question is no signature: who asked may sign what comes back.
+#[test]
+fn who_asked_a_question_may_sign_the_answer() {
+    let mut way = Way::through(&["dual"]);
+    let eve = approver("eve", "red", "security-lead");
+    let question = Wish {
+        reason: Some("Which contract?".to_owned()),
+        ..way.wish(Verdict::Ask)
+    };
+    assert_eq!(way.says(&eve, question), Ok(Consequence::SentBack));
+    let yes = way.wish(Verdict::Approve);
+    assert_eq!(way.says(&eve, yes), Ok(Consequence::GoesOn));
+}
+
+// R082: who assesses says yes or asks; who stands in for those who stayed silent ends the step.
+#[test]
+fn an_assessment_that_took_too_long_is_completed_by_its_stand_in() {
+    let rules = policy().exceptions.unwrap();
+    let mut way = Way::through(&["assess", "dual"]);
+    way.state = State::InAssessment;
+    let no = Wish {
+        reason: Some("no".to_owned()),
+        ..way.wish(Verdict::Deny)
+    };
+    let ann = approver("ann", "red", "model-risk");
+    assert_eq!(way.says(&ann, no), Err(Refusal::NotOffered));
+    let (_, options) = eligible(&way.pending(&rules), &ann, false).unwrap();
+    assert_eq!(options.verdicts, [Verdict::Approve, Verdict::Ask]);
+    assert_eq!(
+        way.signs("ann", "red", "model-risk"),
+        Ok(Consequence::GoesOn)
+    );
+    let lead = approver("sue", "blue", "security-lead");
+    let wish = way.wish(Verdict::Approve);
+    let now = at("2026-11-24T00:00:00Z");
+    let (decision, consequence) = decide(&way.pending(&rules), &lead, wish, (true, now)).unwrap();
+    assert_eq!(consequence, Consequence::GoesOn);
+    way.decisions.push(decision);
+    assert_eq!(way.pending(&rules).open().unwrap().id, "dual");
+}
+
+// R098, R139: a grant in an emergency is bound by the authority of who gives it.
+#[test]
+fn a_grant_is_within_the_authority_of_who_gives_it() {
+    let mut rules = policy().exceptions.unwrap();
+    let oncall = rules.authority.get_mut("oncall-security").unwrap();
+    oncall.max_amount = Some(100.0);
+    let emergency = crate::model::rules::Emergency {
+        authority: "oncall-security".to_owned(),
+        ttl: Span::hours(24),
+        ratify_within: Span::hours(24),
+    };
+    let grants = |way: &Way, rules: &ExceptionRules| {
+        let who = approver("ada", "red", "oncall-security");
+        may_grant(&way.pending(rules), &who, &emergency).map(|_| ())
+    };
+    let mut way = Way::through(&["dual"]);
+    assert_eq!(grants(&way, &rules), Ok(()));
+    way.terms.facets.insert("amount".to_owned(), json!(49_000));
+    assert_eq!(grants(&way, &rules), Err(Refusal::BeyondAmount));
+    rules.authority.get_mut("oncall-security").unwrap().tiers = vec!["low".to_owned()];
+    assert_eq!(grants(&way, &rules), Err(Refusal::BeyondTier));
+}
+
+// R081, R092: a chain that nobody can complete is known when it begins.
+#[test]
+fn a_chain_that_nobody_can_complete_is_seen_before_anybody_signs() {
+    let rules = policy().exceptions.unwrap();
+    let lacks = |steps: &[&str], people: &[Approver], stand_ins: bool| {
+        let mut way = Way::through(steps);
+        way.tier = "medium";
+        let pending = way.pending(&rules);
+        super::reach::shortage(&pending, people, &|_| stand_ins)
+            .map(|(step, why)| (step.id.clone(), why))
+    };
+    let lead = |person, team| approver(person, team, "security-lead");
+    let dual = |why| Some(("dual".to_owned(), why));
+    assert_eq!(
+        lacks(&["dual"], &[lead("a", "red"), lead("b", "blue")], false),
+        None
+    );
+    assert_eq!(
+        lacks(
+            &["dual"],
+            &[lead("a", "scoring"), lead("ben", "red")],
+            false
+        ),
+        dual(Shortage::Nobody)
+    );
+    assert_eq!(
+        lacks(&["dual"], &[lead("a", "red")], false),
+        dual(Shortage::TooFew)
+    );
+    let one_team = [lead("a", "red"), lead("b", "red")];
+    assert_eq!(
+        lacks(&["dual"], &one_team, false),
+        dual(Shortage::TooFewTeams)
+    );
+    // Those who stand in count once they are asked.
+    let board = approver("c", "blue", "ai-risk-board");
+    let with_board = [lead("a", "red"), board];
+    assert_eq!(lacks(&["dual"], &with_board, false), dual(Shortage::TooFew));
+    assert_eq!(lacks(&["dual"], &with_board, true), None);
+    // One person cannot sign two steps.
+    let mut both = approver("k", "blue", "approver-l1");
+    both.roles.push(Role::own("approver-l2"));
+    assert_eq!(
+        lacks(&["l1", "l2"], std::slice::from_ref(&both), false),
+        Some(("l2".to_owned(), Shortage::SamePeople))
+    );
+    let other = approver("m", "blue", "approver-l1");
+    assert_eq!(lacks(&["l1", "l2"], &[both, other], false), None);
+}
+
+// R087: to be asked for facts decides nothing; somebody signs.
+#[test]
+fn a_request_that_only_asks_for_facts_goes_to_the_strictest_step_as_well() {
+    let rulebook = rulebook();
+    let mut facets: Row = json!({
+        "data_sensitivity": "synthetic", "environment": "sandbox", "customer_exposure": false, "business_impact": "low",
+        "amount": 250, "requested_days": 14, "renewal_number": 0, "confidence": 0.0, "sets_precedent": false,
+        "legal_exposure": false,
+    })
+    .as_object()
+    .cloned()
+    .unwrap();
+    let triage = rulebook.triage(&mut facets);
+    let routed = rulebook.route(&triage, &facets);
+    assert_eq!(routed.steps, ["facts", "board"]);
+    assert!(!routed.auto);
 }
 
 // R098: authority binds the last signature: tier, time and amount; equal to a limit is within it.

@@ -1,5 +1,7 @@
 //! Whether a text says something: how many words it has, whether it could be said of anything.
 
+use std::collections::BTreeSet;
+
 use crate::model::rules::ExceptionRules;
 
 /// The phrases that say nothing, wherever they stand.
@@ -20,11 +22,19 @@ const GENERIC: &[&str] = &[
 /// Words that a text has beyond its generic phrases before it says something.
 const BEYOND: usize = 6;
 
-/// How many words a text has.
+/// How many words a text has. A text that goes on saying the same has as many as it has different ones.
 pub(super) fn words(text: &str) -> usize {
-    text.split(|c: char| !c.is_alphanumeric())
+    let small = text.to_lowercase();
+    let all: Vec<&str> = small
+        .split(|c: char| !c.is_alphanumeric())
         .filter(|w| !w.is_empty())
-        .count()
+        .collect();
+    let different = all.iter().collect::<BTreeSet<_>>().len();
+    if different * 2 < all.len() {
+        different
+    } else {
+        all.len()
+    }
 }
 
 /// The generic phrase that a text is made of, when it says little besides.
@@ -56,5 +66,6 @@ mod tests {
     fn words_are_what_is_between_signs() {
         assert_eq!(words("Card decisions stop: six hours, 40,000 wait."), 8);
         assert_eq!(words(" -- "), 0);
+        assert_eq!(words("a a a a a a a a a a a a"), 1);
     }
 }

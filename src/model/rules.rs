@@ -92,6 +92,25 @@ pub struct Limits {
     pub max_active_per_team: Option<u32>,
     /// What becomes of a request without an end.
     pub indefinite: Indefinite,
+    /// What was in force for the same so long ago or less is renewed by a request, whatever that says.
+    #[serde(
+        default = "Limits::usual_look_back",
+        skip_serializing_if = "Limits::is_usual"
+    )]
+    pub look_back: Span,
+}
+
+impl Limits {
+    /// How far back a policy looks for what a request renews, unless it says otherwise.
+    pub const fn usual_look_back() -> Span {
+        Span::days(90)
+    }
+
+    // Not written when it is the usual one, so that rules keep the digest that they had.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn is_usual(look_back: &Span) -> bool {
+        *look_back == Self::usual_look_back()
+    }
 }
 
 /// What a request must say before anybody reviews it.

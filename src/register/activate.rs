@@ -12,7 +12,7 @@ use crate::{
     },
     model::exception::State,
     run::{Context, Set},
-    store::exceptions,
+    store::{Tx, exceptions, runs},
 };
 
 /// Brings an approved exception into force if it may be; otherwise says why not, in its record. Whether it was moved.
@@ -108,4 +108,30 @@ pub(super) fn changed(seen: &Seen, record: &Record) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether something else judges in one of its controls than when it was approved, and the control has run since: until
+/// then nobody knows what that makes of its subjects. A change of words or of the schedule is none.
+pub(super) async fn judged_otherwise(
+    tx: &mut Tx,
+    set: &Set,
+    record: &Record,
+) -> Result<Option<String>, Error> {
+    let controls = record.frozen.iter().flat_map(|f| &f.terms.controls);
+    for one in controls {
+        let Some(control) = set.catalog.control(&one.control) else {
+            continue;
+        };
+        if control.definition == one.definition {
+            continue;
+        }
+        let ran = runs::last_counted(tx, &one.control).await?;
+        if ran.is_some_and(|run| run.definition == control.definition) {
+            return Ok(Some(format!(
+                "`{}` judges otherwise than when it was approved",
+                one.control
+            )));
+        }
+    }
+    Ok(None)
 }

@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{
-    Error, condition,
+    Error,
+    again::{is_late, proposed},
+    condition,
     decide::{approver, escalated, load},
-    freeze::{self, Seen},
+    freeze::Seen,
 };
 use crate::{
     catalog::template,
@@ -47,19 +49,24 @@ pub async fn package(
     let who = approver(&mut cx.store.read().await?, set, by, now).await?;
     let record = load(&mut cx.store.begin().await?, id).await?;
     let seen = Seen::of(cx, set, &record.request).await?;
-    let frozen = proposed(set, &record, &seen, now)?;
+    let frozen = proposed(cx, set, &record, &seen).await?;
     let suspended = record.state_at(now) == State::Suspended;
     let proposal = Record {
         frozen: Some(frozen.clone()),
         ..record.clone()
     };
     let pending = if suspended {
-        super::decide::again(&frozen)
+        Some(record.again(&frozen))
     } else {
         proposal.pending(now)
     };
+    let late = if suspended {
+        is_late(&record, &frozen, now)
+    } else {
+        escalated(&proposal, now)
+    };
     let judged = match pending {
-        Some(pending) => eligible(&pending, &who, escalated(&proposal, now)),
+        Some(pending) => eligible(&pending, &who, late),
         None => Err(crate::exception::decide::Refusal::NotPending),
     };
     let mut conditions = BTreeMap::new();
@@ -124,36 +131,6 @@ pub async fn package(
     let digest = packages::put(&mut tx, &kept).await?;
     tx.commit().await?;
     Ok((digest, package))
-}
-
-/// What is put before an approver: the frozen terms, or for a suspended exception the same terms with everything that is
-/// pinned pinned anew.
-pub(super) fn proposed(
-    set: &Set,
-    record: &Record,
-    seen: &Seen,
-    now: DateTime<Utc>,
-) -> Result<Frozen, Error> {
-    let Some(frozen) = &record.frozen else {
-        return Err(Error::refused(
-            "not_complete",
-            format!(
-                "{} is not complete, so there is nothing to decide yet",
-                record.id
-            ),
-        ));
-    };
-    if record.state_at(now) != State::Suspended {
-        return Ok(frozen.clone());
-    }
-    let (policy, rules) = super::submit::rules_of(set, &record.request)?;
-    let terms = freeze::again(&frozen.terms, (policy, rules), seen);
-    Ok(Frozen {
-        digest: terms.digest(),
-        terms,
-        rules: rules.clone(),
-        ..frozen.clone()
-    })
 }
 
 fn said_so_far(record: &Record, condition: &str, now: DateTime<Utc>) -> Looked {

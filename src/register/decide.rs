@@ -5,19 +5,22 @@ use chrono::{DateTime, Utc};
 use super::{
     Error,
     activate::activate,
-    freeze::{self, Seen},
+    again, freeze,
+    people::{borrowed, by_own_roles},
 };
 use crate::{
     act::{Actor, moved},
     exception::{
-        decide::{self, Approver, Consequence, Pending, Refusal, Role, Verdict, Wish},
+        compensation,
+        decide::{self, Approver, Consequence, Refusal, Verdict, Wish},
         package::Package,
         record::{Frozen, Record},
         state::Act,
     },
     model::{
-        exception::State,
-        id::{ExceptionId, PersonId, Sha, TeamId},
+        exception::{Condition, State},
+        id::{ExceptionId, PersonId, Sha},
+        request::{self, Request},
         rules::Ask,
     },
     run::{Context, Set},
@@ -35,27 +38,11 @@ pub(super) async fn approver(
     let known = directory.person(person);
     let known = known
         .ok_or_else(|| Error::refused("person_left", format!("`{person}` is not in `people`")))?;
-    let own = known.roles.iter().map(|role| Role {
-        role: role.clone(),
-        on_behalf_of: None,
-    });
-    let mut roles: Vec<Role> = own.collect();
-    for lent in delegations::to(tx, person, now).await? {
-        // Nobody lends what they do not have any more.
-        let has = directory.person(&lent.person);
-        if has.is_some_and(|p| p.roles.contains(&lent.role)) {
-            roles.push(Role {
-                role: lent.role,
-                on_behalf_of: Some(lent.person),
-            });
-        }
-    }
-    Ok(Approver {
-        person: person.clone(),
-        name: known.name.clone(),
-        team: known.team.as_ref().map(|t| TeamId::new(&t.value)),
-        roles,
-    })
+    let mut who = by_own_roles(known);
+    let lent = delegations::to(tx, person, now).await?;
+    let lent = lent.iter().filter_map(|one| borrowed(directory, one));
+    who.roles.extend(lent);
+    Ok(who)
 }
 
 pub(super) async fn load(tx: &mut Tx, id: &ExceptionId) -> Result<Record, Error> {
@@ -71,23 +58,6 @@ pub(super) fn escalated(record: &Record, now: DateTime<Utc>) -> bool {
     late || asked.is_some() && asked == open.map(|s| &s.id)
 }
 
-/// A suspended exception as the last step decides it again: that step alone.
-pub(super) fn again(frozen: &Frozen) -> Option<Pending<'_>> {
-    let last = frozen
-        .steps
-        .iter()
-        .rposition(|s| matches!(s.ask, Ask::Approve(_)))?;
-    Some(Pending {
-        state: State::PendingDecision,
-        terms: &frozen.terms,
-        digest: frozen.digest,
-        tier: &frozen.triage.tier,
-        steps: frozen.steps.get(last..=last)?,
-        decisions: &[],
-        rules: &frozen.rules,
-    })
-}
-
 /// Whether the policy is what it was when a request was frozen.
 fn same_policy(set: &Set, frozen: &Frozen) -> bool {
     let policy = set.catalog.policies.get(&frozen.terms.provision.policy);
@@ -98,7 +68,7 @@ fn same_policy(set: &Set, frozen: &Frozen) -> bool {
 }
 
 /// What somebody says of an exception, bound to what they saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Word {
     /// What.
     pub verdict: Verdict,
@@ -106,12 +76,46 @@ pub struct Word {
     pub reason: Option<String>,
     /// An earlier end.
     pub ends: Option<DateTime<Utc>>,
+    /// What must hold besides.
+    pub conditions: Vec<request::Condition>,
     /// The digest of the package that was put before them, or enough of it.
     pub package: String,
 }
 
+/// What an approver adds to the conditions of a request, frozen as those are.
+pub(super) fn added(
+    set: &Set,
+    frozen: &Frozen,
+    request: &Request,
+    asked: &[request::Condition],
+) -> Result<Vec<Condition>, Error> {
+    let natives = freeze::natives(request);
+    let against = (&frozen.rules, &set.catalog.directory);
+    let mut wrong: Vec<String> = Vec::new();
+    let mut all: Vec<Condition> = Vec::new();
+    for one in asked {
+        let lacks = compensation::lacks("condition", one, against);
+        if !lacks.is_empty() {
+            wrong.extend(lacks.into_iter().map(|l| l.say));
+            continue;
+        }
+        let one = freeze::condition(one, &frozen.rules, &natives)?;
+        let known = frozen.terms.conditions.iter().chain(&all);
+        if known.into_iter().any(|c| c.id == one.id) {
+            wrong.push(format!("a condition `{}` is there already", one.id));
+        }
+        wrong.extend(super::condition::mistakes(set, &one));
+        all.push(one);
+    }
+    if wrong.is_empty() {
+        Ok(all)
+    } else {
+        Err(Error::refused("condition", wrong.join("; ")))
+    }
+}
+
 /// The package that somebody names, if it was put before them.
-async fn seen(
+pub(super) async fn seen(
     tx: &mut Tx,
     by: &PersonId,
     id: &ExceptionId,
@@ -152,7 +156,7 @@ pub async fn decide(
     let who = approver(&mut cx.store.read().await?, set, by, now).await?;
     let state = load(&mut cx.store.begin().await?, id).await?.state_at(now);
     if state == State::Suspended {
-        return revalidate(cx, set, &who, id, word).await;
+        return again::revalidate(cx, set, &who, id, word).await;
     }
     let mut tx = cx.store.begin().await?;
     let mut record = load(&mut tx, id).await?;
@@ -167,14 +171,29 @@ pub async fn decide(
         verdict: word.verdict,
         reason: word.reason,
         ends: word.ends,
+        conditions: added(set, frozen, &record.request, &word.conditions)?,
         terms: package.terms_digest,
         package: Some(digest),
     };
     let (decision, consequence) = decide::decide(&pending, &who, wish, (escalated, now))?;
     let reason = decision.reason.clone();
     let ends = decision.ends;
-    record.decisions.push(decision);
+    let until = ends.map_or(pending.until(), |end| end.min(pending.until()));
     let granted = record.state == State::Active;
+    let conditions = decision.conditions.clone();
+    record.decisions.push(decision);
+    // Terms are not edited: with another condition they are those of a new revision.
+    let narrowed = record
+        .frozen
+        .as_mut()
+        .is_some_and(|f| f.narrow(&conditions));
+    if narrowed {
+        record.revision += 1;
+        record.version = 1;
+        if granted {
+            super::condition::begin(&mut record, now);
+        }
+    }
     let person = Actor::Person(by);
     let why = reason.as_deref();
     match (consequence, granted) {
@@ -191,90 +210,23 @@ pub async fn decide(
         }
         (Consequence::GoesOn, _) => go_on(&mut tx, &mut record, person, now).await?,
         (Consequence::Approved, granted) => {
-            let asked = record.frozen.as_ref().map(|f| f.terms.expires_at);
-            let end = [asked, ends].into_iter().flatten().min();
-            record.times.expires_at = end.unwrap_or(record.times.expires_at);
+            record.times.expires_at = until;
             record.times.ratify_by = None;
             let act = if granted { Act::Ratify } else { Act::Approve };
             moved(&mut tx, &mut record, (act, person), why, now).await?;
         }
     }
-    exceptions::update(&mut tx, &mut record, now).await?;
+    if narrowed {
+        exceptions::insert(&mut tx, &record, now).await?;
+    } else {
+        exceptions::update(&mut tx, &mut record, now).await?;
+    }
     tx.commit().await?;
     if record.state == State::Approved {
         activate(cx, set, record, now).await?;
+    } else if narrowed && granted {
+        super::condition::of_one(cx, set, record, now).await?;
     }
-    load(&mut cx.store.begin().await?, id).await
-}
-
-/// Lets a suspended exception go on, as it is now: a new revision with everything pinned anew, decided by whoever may
-/// take the last step.
-async fn revalidate(
-    cx: &Context,
-    set: &Set,
-    who: &Approver,
-    id: &ExceptionId,
-    word: Word,
-) -> Result<Record, Error> {
-    let now = cx.clock.now();
-    let before = load(&mut cx.store.begin().await?, id).await?;
-    let evidence = Seen::of(cx, set, &before.request).await?;
-    let mut tx = cx.store.begin().await?;
-    let mut record = load(&mut tx, id).await?;
-    if record.version != before.version {
-        return Err(Refusal::StaleTerms.into());
-    }
-    let (digest, package) = seen(&mut tx, &who.person, id, &word.package).await?;
-    let frozen = super::context::proposed(set, &record, &evidence, now)?;
-    let pending = again(&frozen).ok_or(Refusal::NotPending)?;
-    let wish = Wish {
-        verdict: word.verdict,
-        reason: word.reason,
-        ends: word.ends,
-        terms: package.terms_digest,
-        package: Some(digest),
-    };
-    let (decision, _) = decide::decide(&pending, who, wish, (false, now))?;
-    let person = Actor::Person(&who.person);
-    let why = decision.reason.clone();
-    let verdict = decision.verdict;
-    if verdict != Verdict::Approve {
-        record.decisions.push(decision);
-        moved(
-            &mut tx,
-            &mut record,
-            (Act::Revoke, person),
-            why.as_deref(),
-            now,
-        )
-        .await?;
-        record.end_reason = why;
-        exceptions::update(&mut tx, &mut record, now).await?;
-        tx.commit().await?;
-        return Ok(record);
-    }
-    record.revision += 1;
-    record.version = 1;
-    record.times.expires_at = record
-        .times
-        .expires_at
-        .min(decision.ends.unwrap_or(record.times.expires_at));
-    record.frozen = Some(frozen);
-    // What was said of the terms before stays, and counts for nothing under these.
-    record.decisions.push(decision);
-    super::condition::begin(&mut record, now);
-    record.reviewed_at = Some(now);
-    moved(
-        &mut tx,
-        &mut record,
-        (Act::Restore, person),
-        why.as_deref(),
-        now,
-    )
-    .await?;
-    exceptions::insert(&mut tx, &record, now).await?;
-    tx.commit().await?;
-    super::condition::of_one(cx, set, record, now).await?;
     load(&mut cx.store.begin().await?, id).await
 }
 
@@ -328,6 +280,7 @@ pub async fn grant(
         verdict: Verdict::Approve,
         reason: Some(reason.trim().to_owned()),
         ends: Some(end),
+        conditions: Vec::new(),
         terms: frozen.digest,
         package: None,
         at: now,

@@ -7,19 +7,22 @@ use super::{
     Error,
     decide::{approver, load},
     identity,
+    people::leads,
 };
 use crate::{
     act::{self, Actor, moved},
     audit::leaf::{Authority, AuthorityFact, Fact, Leaf},
     clock::stamp,
     exception::{
-        decide::Approver,
-        record::{Closure, Joiner, Outcome, Record},
+        decide::{Approver, Decision, Verdict},
+        record::{Closure, Joiner, Outcome, Record, Reply},
         state::Act,
     },
     model::{
+        control::Given,
         exception::{State, Suspension},
-        id::{ExceptionId, PersonId},
+        id::{ControlId, ExceptionId, PersonId},
+        people::Principal,
     },
     run::{Context, Set},
     store::{Tx, audit, delegations, delegations::Delegation, exceptions},
@@ -42,7 +45,7 @@ pub async fn end(
     let who = approver(&mut cx.store.read().await?, set, by, now).await?;
     let mut tx = cx.store.begin().await?;
     let mut record = load(&mut tx, id).await?;
-    may_end(&record, &who, act)?;
+    may_end(set, &record, &who, act)?;
     match act {
         Act::Suspend => record.suspension = Some(Suspension::Asked),
         Act::Review => record.reviewed_at = Some(now),
@@ -66,39 +69,51 @@ pub async fn end(
     Ok(record)
 }
 
-/// Whoever asks or answers for it may take it back or end it; so may whoever signed its last step. Closing is for those
-/// who lead the policy.
-fn may_end(record: &Record, who: &Approver, act: Act) -> Result<(), Error> {
-    let Some(frozen) = &record.frozen else {
-        let own = record.request.requester.as_deref() == Some(who.person.as_str());
-        return if own {
-            Ok(())
-        } else {
-            Err(Error::refused(
-                "not_yours",
-                "only who asked may take it back",
-            ))
-        };
+/// Whoever asks or answers for it may take it back or end it; so may whoever signed its last step, whoever leads its
+/// policy, and whoever answers for one of its controls. Closing is for those who lead the policy.
+fn may_end(set: &Set, record: &Record, who: &Approver, act: Act) -> Result<(), Error> {
+    let directory = &set.catalog.directory;
+    let named = |name: &Option<String>| {
+        let found = name.as_deref().and_then(|n| directory.find(n));
+        found == Some(Principal::Person(who.person.clone()))
     };
-    let terms = &frozen.terms;
-    let own = who.person == terms.requester || who.person == terms.owner;
+    let own = match &record.frozen {
+        Some(frozen) => who.person == frozen.terms.requester || who.person == frozen.terms.owner,
+        None => named(&record.request.requester),
+    };
     let signed = record
         .decisions
         .iter()
         .any(|d| d.approver == who.person && d.options.grants);
-    let is = |role: &str| who.roles.iter().any(|r| r.role == role);
-    let may = match act {
-        Act::Withdraw => own,
-        Act::Revoke | Act::Suspend => own || signed || is("policy-lead"),
-        Act::Review => signed || is("policy-lead"),
-        Act::Close => is("policy-lead"),
-        _ => false,
+    let leads = leads(set, &record.request.provision.policy, &who.person);
+    let of_control = || {
+        let controls = record.request.controls.iter().map(ControlId::new);
+        let mut controls = controls.filter_map(|id| set.catalog.control(&id).cloned());
+        controls.any(|control| {
+            let (Given::Fixed(name)
+            | Given::Column {
+                otherwise: name, ..
+            }) = &control.owner;
+            directory.leads_to(name, &who.person)
+        })
+    };
+    let (may, say) = match act {
+        Act::Withdraw => (own, "only who asked or answers for it may take it back"),
+        Act::Revoke | Act::Suspend => (
+            own || signed || leads || of_control(),
+            "only who asked, answers for it or its control, signed it or leads the policy may end it",
+        ),
+        Act::Review => (
+            signed || leads,
+            "only who signed it last or leads the policy looks at it again",
+        ),
+        Act::Close | Act::Answer => (leads, "only who leads the policy may do that"),
+        _ => (false, "that is nobody's to do"),
     };
     if may {
         Ok(())
     } else {
-        let say = format!("{} may not `{act}` {}", who.person, record.id);
-        Err(Error::refused("not_yours", say))
+        Err(Error::refused("not_yours", format!("{}: {say}", record.id)))
     }
 }
 
@@ -131,7 +146,7 @@ pub async fn close(
     let who = approver(&mut cx.store.read().await?, set, by, now).await?;
     let mut tx = cx.store.begin().await?;
     let mut record = load(&mut tx, id).await?;
-    may_end(&record, &who, Act::Close)?;
+    may_end(set, &record, &who, Act::Close)?;
     let was_active = record.times.activated_at.is_some();
     if was_active == (outcome == Outcome::NeverActive) {
         let say = if was_active {
@@ -158,6 +173,40 @@ pub async fn close(
         now,
     )
     .await?;
+    exceptions::update(&mut tx, &mut record, now).await?;
+    tx.commit().await?;
+    Ok(record)
+}
+
+/// Answers what a request without an end asks of the policy. It is told to who asked, and stands with the request.
+///
+/// # Errors
+/// The named reason why they may not.
+pub async fn answer(
+    cx: &Context,
+    set: &Set,
+    by: &PersonId,
+    id: &ExceptionId,
+    said: &str,
+) -> Result<Record, Error> {
+    let now = cx.clock.now();
+    let said = why(said)?;
+    let who = approver(&mut cx.store.read().await?, set, by, now).await?;
+    let mut tx = cx.store.begin().await?;
+    let mut record = load(&mut tx, id).await?;
+    may_end(set, &record, &who, Act::Answer)?;
+    let question = record.question.as_mut().filter(|q| q.answer.is_none());
+    let Some(question) = question else {
+        let say = format!("{id} asks nothing of the policy that is not answered");
+        return Err(Error::refused("no_question", say));
+    };
+    question.answer = Some(Reply {
+        by: by.clone(),
+        said: said.to_owned(),
+        at: now,
+    });
+    let person = Actor::Person(by);
+    moved(&mut tx, &mut record, (Act::Answer, person), Some(said), now).await?;
     exceptions::update(&mut tx, &mut record, now).await?;
     tx.commit().await?;
     Ok(record)
@@ -195,6 +244,15 @@ pub async fn join(
             "joined_already",
             format!("{team} asks for it already"),
         ));
+    }
+    // Who benefits never approves: whose team signed asks for their own.
+    let of_team = |d: &Decision| {
+        d.verdict == Verdict::Approve
+            && [&d.team, &d.role.their_team].contains(&&Some(team.clone()))
+    };
+    if record.decisions.iter().any(of_team) {
+        let say = format!("somebody of {team} signed {id}, and nobody approves what serves them");
+        return Err(Error::refused("has_signed", say));
     }
     record.joiners.push(Joiner {
         team,

@@ -66,13 +66,15 @@ impl Seen {
         Ok(seen)
     }
 
-    /// Whether a control sees a subject; nothing when it could not look.
-    pub(super) fn sees(&self, control: &ControlId, subject: &SubjectId) -> Option<bool> {
-        let (_, _, evaluation) = self.controls.get(control)?;
-        if evaluation.not_checked.is_some() {
-            return None;
+    /// Whether a control sees a subject, or why it could not look.
+    pub(super) fn sees(&self, control: &ControlId, subject: &SubjectId) -> Result<bool, String> {
+        let Some((_, _, evaluation)) = self.controls.get(control) else {
+            return Err(format!("`{control}` was not asked"));
+        };
+        match &evaluation.not_checked {
+            Some((_, why)) => Err(why.trim_end_matches('.').to_owned()),
+            None => Ok(evaluation.observed.iter().any(|o| o.subject == *subject)),
         }
-        Some(evaluation.observed.iter().any(|o| o.subject == *subject))
     }
 
     /// Why a control says nothing of a subject.
@@ -135,6 +137,12 @@ pub(super) fn terms(
             subject: observed.subject.clone(),
             fingerprint: fingerprint(&observed.fingerprint),
         });
+    }
+    // What is frozen is what was asked for, and never less.
+    let found: BTreeSet<&str> = subjects.iter().map(|s| s.subject.as_str()).collect();
+    if let Some(lost) = asked.iter().find(|name| !found.contains(*name)) {
+        let say = format!("`{lost}` is not in evidence, so nothing can be frozen of it");
+        return Err(Error::refused("not_seen", say));
     }
     let natives = natives(request);
     Ok(Terms {

@@ -2,6 +2,7 @@
 //! evidence and the log, and each act is one transaction with the leaf that proves it.
 
 mod activate;
+mod again;
 mod condition;
 mod context;
 mod decide;
@@ -9,16 +10,19 @@ mod end;
 mod facet;
 mod freeze;
 mod identity;
+mod people;
 mod queue;
+mod renewal;
 mod submit;
 mod sweep;
 mod tell;
 mod verdict;
+mod way;
 
 pub use condition::attest;
 pub use context::{Covers, covers, package};
 pub use decide::{Word, decide, grant};
-pub use end::{close, delegate, end, join, undelegate};
+pub use end::{answer, close, delegate, end, join, undelegate};
 pub use identity::{Identity, issue, revoke, who};
 pub use queue::{Usage, Waiting, queue, usage};
 pub use submit::{Submitted, preview, submit};
@@ -106,10 +110,12 @@ impl From<Refusal> for Error {
             Refusal::NotAsked => "the open step asks for a role that you do not bear",
             Refusal::IsRequester => "you asked for it, and nobody approves what they asked for",
             Refusal::IsOwner => "you answer for it, and nobody approves what they answer for",
-            Refusal::IsBeneficiary => "it serves your team, and nobody approves what serves them",
+            Refusal::IsBeneficiary => {
+                "it serves your team or that of whoever lent you the role, and nobody approves what serves them"
+            }
             Refusal::AlreadySigned => "you signed a step of it already",
             Refusal::SameTeam => {
-                "somebody of your team signed this step already, and it takes two teams"
+                "somebody of your team or of that of whoever lent you the role signed this step already, and it takes two teams"
             }
             Refusal::BeyondTier => "your role may not sign the last step in this tier",
             Refusal::BeyondDuration => {
@@ -120,6 +126,11 @@ impl From<Refusal> for Error {
             }
             Refusal::NoReason => "a refusal and a question need a reason",
             Refusal::LaterEnd => "the end is later than the one that was asked for",
+            Refusal::EndPassed => "by that end it would be over before it began",
+            Refusal::NotOffered => {
+                "the open step asks what you think: agree and say so, or send it back with a question"
+            }
+            Refusal::OnlyWithApproval => "conditions are added by who agrees",
         };
         Self::refused(refusal.as_str(), say)
     }

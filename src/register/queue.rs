@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Error,
     decide::{approver, escalated},
+    people::leads,
 };
 use crate::{
     choice,
@@ -85,7 +86,26 @@ pub async fn queue(
         if state == State::Active && signed && record.review_due().is_some() {
             add("look at it again".to_owned(), record.review_due());
         }
-        let leads = who.roles.iter().any(|r| r.role == "policy-lead");
+        if state == State::Suspended && signed {
+            add(
+                "it is suspended: decide it anew, or end it".to_owned(),
+                None,
+            );
+        }
+        let leads = leads(set, &record.request.provision.policy, by);
+        let asks = record.question.as_ref().is_some_and(|q| q.answer.is_none());
+        if leads && asks && state != State::Closed {
+            let what = "it asks for no end: answer what that asks of the policy";
+            add(what.to_owned(), None);
+        }
+        let stuck = record.frozen.as_ref().and_then(|f| f.unreachable.as_ref());
+        if leads
+            && state.is_pending()
+            && let Some(step) = stuck
+        {
+            let what = format!("nobody can take step `{step}`: name somebody, or lend a role");
+            add(what, record.step_due(now));
+        }
         if leads && state.is_over() && state != State::Closed && record.frozen.is_some() {
             add("look back at it and close it".to_owned(), None);
         }

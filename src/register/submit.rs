@@ -1,7 +1,7 @@
 //! Intake: one function for the file, the command line and whatever comes later. What is incomplete goes back with
 //! everything that it lacks; what is complete is frozen, triaged and routed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -10,16 +10,17 @@ use super::{
     activate::activate,
     condition,
     decide::load,
-    facet,
     freeze::{self, Known, Seen},
+    people::late_now,
+    renewal::renewal,
+    way::{Way, missing},
 };
 use crate::{
     act::{self, Actor, moved},
     evaluate::{check_limit, limit},
     exception::{
-        Rulebook,
         complete::{Against, Lack, Missing, lacks},
-        record::{Frozen, Record},
+        record::{Frozen, Question, Record},
         state::{Act, Times},
     },
     model::{
@@ -29,10 +30,10 @@ use crate::{
         people::Principal,
         policy::Policy,
         request::Request,
-        rules::{Ask, ExceptionRules},
+        rules::{Ask, ExceptionRules, Indefinite},
     },
     run::{Context, Set},
-    store::exceptions,
+    store::{Tx, exceptions},
 };
 
 /// What became of a request.
@@ -69,41 +70,15 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
         ..renewal(cx, rules, request, &mut lacks).await?
     };
     lacks.extend(sql_of(set, rules, request, &seen, now));
-    let mut facets = freeze::facets(request, &seen, &known, now);
-    facets.extend(facet::measured(cx, set, rules, request).await?);
-    let rulebook = Rulebook::new(Arc::new(rules.clone())).map_err(|p| {
-        Error::Policy(format!(
-            "the rules of `{}` cannot be used: {}",
-            policy.id, p.what
-        ))
-    })?;
-    let triage = rulebook.triage(&mut facets);
-    let routed = rulebook.route(&triage, &facets);
-    for kind in &routed.require_evidence {
-        if !request.evidence.iter().any(|e| e.kind.as_str() == kind) {
-            let say = format!(
-                "a request of the tier `{}` needs evidence of the kind `{kind}`",
-                triage.tier
-            );
-            lacks.push(missing("evidence", say));
-        }
-    }
-    for any_of in &routed.require_mitigations {
-        let picked = |m: &String| {
-            request
-                .conditions
-                .iter()
-                .any(|c| c.mitigation.as_ref() == Some(m))
-        };
-        if !any_of.iter().any(picked) {
-            let say = format!(
-                "a request of the tier `{}` picks one of these mitigations: {}",
-                triage.tier,
-                any_of.join(", ")
-            );
-            lacks.push(missing("conditions", say));
-        }
-    }
+    let asked = (request, &seen, &known);
+    let way = Way::of((cx, set), (policy, rules), asked, now).await?;
+    let picked = |m: &str| {
+        let mut conditions = request.conditions.iter();
+        conditions.any(|c| c.mitigation.as_deref() == Some(m))
+    };
+    let has = |kind: &str| request.evidence.iter().any(|e| e.kind.as_str() == kind);
+    lacks.extend(way.demands(&has, &picked));
+    let routed = &way.routed;
     if let Some(end) = request.expires_at {
         let begin = request.not_before.unwrap_or(now);
         if end - begin > routed.max_duration.to_delta()
@@ -121,14 +96,10 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
             });
         }
     }
-    let steps: Vec<_> = routed
-        .steps
-        .iter()
-        .filter_map(|id| rules.step(id).map(|(_, step)| step.clone()))
-        .collect();
     // Nobody guesses: what is not known is named and asked for.
-    if steps.iter().any(|s| s.ask == Ask::Facts) && lacks.is_empty() {
-        let unknown = triage
+    if way.steps.iter().any(|s| s.ask == Ask::Facts) && lacks.is_empty() {
+        let unknown = way
+            .triage
             .unknown
             .iter()
             .filter(|f| crate::exception::facet::STATED.contains(&f.as_str()));
@@ -158,63 +129,15 @@ pub async fn preview(cx: &Context, set: &Set, request: &Request) -> Result<Previ
             digest: terms.digest(),
             terms,
             rules: rules.clone(),
-            facets,
-            triage,
-            routed,
-            steps,
+            facets: way.facets,
+            triage: way.triage,
+            routed: way.routed,
+            steps: way.steps,
             step_since: now,
             escalated: None,
+            unreachable: None,
+            wider: Vec::new(),
         }),
-    })
-}
-
-/// What it renews: how often that was done, and until when the first was to last.
-async fn renewal(
-    cx: &Context,
-    rules: &ExceptionRules,
-    request: &Request,
-    lacks: &mut Vec<Missing>,
-) -> Result<Known<'static>, Error> {
-    let Some(name) = &request.renewal_of else {
-        return Ok(Known::default());
-    };
-    let mut lack = |lack, say: String| {
-        lacks.push(Missing {
-            field: "renewal_of".to_owned(),
-            lack,
-            say,
-        });
-    };
-    let id = ExceptionId::from(name.as_str());
-    let before = exceptions::get(&mut cx.store.read().await?, &id).await?;
-    let before = before.filter(|b| b.times.activated_at.is_some());
-    let Some((before, frozen)) = before.and_then(|b| Some((b.times, b.frozen?))) else {
-        lack(
-            Lack::Unknown,
-            format!("no exception `{name}` was ever in force"),
-        );
-        return Ok(Known::default());
-    };
-    let terms = &frozen.terms;
-    if terms.provision != request.provision {
-        let say = format!(
-            "{name} deviates from `{}`, and this from `{}`",
-            terms.provision, request.provision
-        );
-        lack(Lack::NotPermitted, say);
-    }
-    let renewals = terms.renewals + 1;
-    if renewals > rules.limits.max_renewals {
-        let say = format!(
-            "{name} was renewed {} times already, and the policy permits {}: the policy itself is what should be asked",
-            terms.renewals, rules.limits.max_renewals
-        );
-        lack(Lack::BeyondLimit, say);
-    }
-    Ok(Known {
-        renewals,
-        original: terms.original_expires_at.or(Some(before.expires_at)),
-        ..Known::default()
     })
 }
 
@@ -273,14 +196,6 @@ fn sql_of(
     all
 }
 
-fn missing(field: &str, say: String) -> Missing {
-    Missing {
-        field: field.to_owned(),
-        lack: Lack::Missing,
-        say,
-    }
-}
-
 pub(super) fn rules_of<'s>(
     set: &'s Set,
     request: &Request,
@@ -322,7 +237,7 @@ fn lacking(
 }
 
 /// How many exceptions of a team are in force.
-async fn active_of(cx: &Context, team: &str, now: DateTime<Utc>) -> Result<u64, Error> {
+pub(super) async fn active_of(cx: &Context, team: &str, now: DateTime<Utc>) -> Result<u64, Error> {
     let filter = exceptions::Filter {
         states: vec![State::Active],
         ..exceptions::Filter::default()
@@ -358,13 +273,8 @@ pub async fn submit(
     }
     let looked = preview(cx, set, request).await?;
     let mut tx = cx.store.begin().await?;
-    let (id, revision, decisions, joiners) = match again {
-        None => (
-            exceptions::next_id(&mut tx, now.year()).await?,
-            1,
-            Vec::new(),
-            Vec::new(),
-        ),
+    let (id, before) = match again {
+        None => (exceptions::next_id(&mut tx, now.year()).await?, None),
         Some(id) => {
             let before = exceptions::get(&mut tx, id).await?;
             let before = before.ok_or_else(|| Error::Nothing(id.to_string()))?;
@@ -374,14 +284,14 @@ pub async fn submit(
             ) {
                 return Err(act::Error::not_now(&before, Act::Submit, now).into());
             }
-            (
-                id.clone(),
-                before.revision + 1,
-                before.decisions,
-                before.joiners,
-            )
+            own(&mut tx, &before, by).await?;
+            (id.clone(), Some(before))
         }
     };
+    let revision = before.as_ref().map_or(1, |b| b.revision + 1);
+    let (decisions, joiners, question) =
+        before.map_or_else(Default::default, |b| (b.decisions, b.joiners, b.question));
+    let limits = rules_of(set, request)?.1.limits.clone();
     // A request without an end is never frozen; its row needs some instant.
     let far = now + chrono::TimeDelta::days(36_500);
     let mut record = Record {
@@ -408,6 +318,8 @@ pub async fn submit(
         joiners,
         reviewed_at: None,
         closure: None,
+        limits: Some(limits),
+        question,
     };
     if let Some(frozen) = record.frozen.as_mut() {
         frozen.step_since = now;
@@ -430,6 +342,7 @@ pub async fn submit(
                 now,
             )
             .await?;
+            ask_the_policy(&mut tx, &mut record, now).await?;
         }
         Some((true, _)) => {
             let why = "a route of the lowest tier decides it";
@@ -448,6 +361,17 @@ pub async fn submit(
                 _ => Act::Ask,
             };
             moved(&mut tx, &mut record, (act, machine), None, now).await?;
+            // Whether anybody can decide it is told now, and not when it has lapsed.
+            if let Some(why) = late_now(&mut tx, set, &mut record, now).await? {
+                moved(
+                    &mut tx,
+                    &mut record,
+                    (Act::Escalate, machine),
+                    Some(&why),
+                    now,
+                )
+                .await?;
+            }
         }
     }
     exceptions::insert(&mut tx, &record, now).await?;
@@ -460,20 +384,73 @@ pub async fn submit(
     Ok(Submitted { record, alike })
 }
 
-/// Requests of others for the same clause and control that are on their way or in force.
+/// Whoever handed a request in hands it in again, and nobody else.
+async fn own(tx: &mut Tx, before: &Record, by: &PersonId) -> Result<(), Error> {
+    let events = exceptions::events(tx, &before.id).await?;
+    let mut handed_in = events.iter().filter(|e| e.act == Act::Submit);
+    let theirs = format!("person:{by}");
+    if handed_in.all(|e| e.actor == theirs) {
+        return Ok(());
+    }
+    let say = format!(
+        "{} is another's: whoever asked hands it in again",
+        before.id
+    );
+    Err(Error::refused("not_yours", say))
+}
+
+/// A request without an end is a question to the policy: it is put to whoever leads it, once, and stands until they
+/// answer.
+async fn ask_the_policy(tx: &mut Tx, record: &mut Record, now: DateTime<Utc>) -> Result<(), Error> {
+    let reviewed = record
+        .limits
+        .as_ref()
+        .is_some_and(|l| l.indefinite == Indefinite::PolicyReview);
+    let endless = record.lacks.iter().any(|l| l.lack == Lack::Indefinite);
+    let waits = record.question.as_ref().is_some_and(|q| q.answer.is_none());
+    if !reviewed || !endless || waits {
+        return Ok(());
+    }
+    record.question = Some(Question {
+        at: now,
+        answer: None,
+    });
+    let why = format!(
+        "it asks for no end: does `{}` say what it should?",
+        record.request.provision
+    );
+    let machine = Actor::Machine;
+    moved(tx, record, (Act::Question, machine), Some(&why), now).await?;
+    Ok(())
+}
+
+/// How many that ask for the same are named at most.
+const ALIKE: usize = 3;
+
+/// Requests of other teams to deviate in the same way for the same reason, that are on their way or in force and that
+/// the team has not joined: those that whoever asks could join. The newest first.
 async fn alike(
-    tx: &mut crate::store::Tx,
+    tx: &mut Tx,
     record: &Record,
     now: DateTime<Utc>,
 ) -> Result<Vec<ExceptionId>, Error> {
     let all = exceptions::list(tx, &exceptions::Filter::default()).await?;
+    let request = &record.request;
+    let team = &request.beneficiary_team;
     let same = all.into_iter().filter(|other| {
         let state = other.state_at(now);
+        let asked = &other.request;
+        let joined = other
+            .joiners
+            .iter()
+            .any(|j| Some(j.team.as_str()) == team.as_deref());
         other.id != record.id
             && (state.is_pending() || matches!(state, State::Approved | State::Active))
-            && other.request.provision == record.request.provision
-            && other.request.controls == record.request.controls
-            && other.request.reason_code == record.request.reason_code
+            && asked.provision == request.provision
+            && asked.controls == request.controls
+            && asked.reason_code == request.reason_code
+            && asked.beneficiary_team != *team
+            && !joined
     });
-    Ok(same.map(|other| other.id).collect())
+    Ok(same.map(|other| other.id).take(ALIKE).collect())
 }

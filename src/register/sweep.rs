@@ -6,7 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{Error, activate::activate, condition, tell};
+use super::{
+    Error,
+    activate::{activate, judged_otherwise},
+    condition,
+    people::late_now,
+    tell,
+};
 use crate::{
     act::{self, Actor, moved},
     audit::leaf::Leaf,
@@ -142,9 +148,8 @@ pub(super) async fn one(
         exceptions::update(tx, record, now).await?;
         return Ok(true);
     }
-    if late(set, record, now) {
-        let why = "the open step took too long: its stand-ins are asked";
-        moved(tx, record, (Act::Escalate, machine), Some(why), now).await?;
+    if let Some(why) = late_now(tx, set, record, now).await? {
+        moved(tx, record, (Act::Escalate, machine), Some(&why), now).await?;
         exceptions::update(tx, record, now).await?;
         return Ok(true);
     }
@@ -162,26 +167,13 @@ pub(super) async fn one(
         act::suspend(tx, &record.id, (cause.0, &why), now).await?;
         return Ok(true);
     }
-    Ok(false)
-}
-
-/// Whether the open step took too long, or nobody may take it, and its stand-ins were not asked yet; then they are.
-fn late(set: &Set, record: &mut Record, now: DateTime<Utc>) -> bool {
-    let Some(due_at) = record.step_due(now) else {
-        return false;
-    };
-    let due = now >= due_at || tell::asked(&set.catalog.directory, record, false, now).is_empty();
-    let Some(step) = record.pending(now).and_then(|p| p.open().cloned()) else {
-        return false;
-    };
-    let Some(frozen) = record.frozen.as_mut() else {
-        return false;
-    };
-    if !due || step.escalate.is_none() || frozen.escalated.as_ref() == Some(&step.id) {
-        return false;
+    if record.state == State::Active
+        && let Some(why) = judged_otherwise(tx, set, record).await?
+    {
+        act::suspend(tx, &record.id, (Suspension::ControlChanged, &why), now).await?;
+        return Ok(true);
     }
-    frozen.escalated = Some(step.id);
-    true
+    Ok(false)
 }
 
 /// Whether every subject of an exception left the inventory of record: the end of an identity is the end of what it

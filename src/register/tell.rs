@@ -3,18 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
-use super::{Error, context};
+use super::{
+    Error, context,
+    people::{approvers, asked, leaders},
+};
 use crate::{
-    exception::{
-        decide::{Approver, Role, eligible},
-        record::Record,
-        state::Act,
-    },
+    exception::{decide::Approver, record::Record, state::Act},
     model::{
         exception::State,
-        id::{PersonId, TeamId},
+        id::PersonId,
         notice::{Kind, Word},
         people::{Directory, Principal},
         rules::Ask,
@@ -38,8 +37,9 @@ pub async fn tell(cx: &Context, set: &Set) -> Result<u64, Error> {
         if !exceptions::told(&mut tx, &one, now).await? {
             continue;
         }
+        let people = approvers(&mut tx, &set.catalog.directory, one.event.at).await?;
         if let Some(record) = record
-            && let Some((mut about, whom)) = news(set, &one, &record)
+            && let Some((mut about, whom)) = news(set, &people, &one, &record)
         {
             if about.word == Word::Requested {
                 about.detail = context::detail(&mut tx, set, &record).await?;
@@ -56,6 +56,7 @@ pub async fn tell(cx: &Context, set: &Set) -> Result<u64, Error> {
 /// What to say of an event and to whom; nothing of most of them.
 fn news(
     set: &Set,
+    people: &[Approver],
     one: &Untold,
     record: &Record,
 ) -> Option<(About, Vec<(Principal, &'static str)>)> {
@@ -86,11 +87,40 @@ fn news(
     );
     if asks {
         return wanted(
-            directory,
+            (set, people),
             record,
             event,
             about(Word::Requested, String::new()),
         );
+    }
+    let policy = &record.request.provision.policy;
+    let leaders = |why| -> Vec<(Principal, &'static str)> {
+        let all = leaders(set, policy).into_iter();
+        all.map(|p| (Principal::Person(p), why)).collect()
+    };
+    match event.act {
+        Act::Question => {
+            let sentence = format!(
+                "{id} asks to deviate from `{}` without an end, and waits for your answer",
+                record.request.provision
+            );
+            let whom = leaders("you lead the policy");
+            return Some((about(Word::Questioned, sentence), whom));
+        }
+        Act::Answer => {
+            let sentence = format!(
+                "What {id} asks of `{}` is answered",
+                record.request.provision
+            );
+            let whom = concerned(directory, record, Act::SendBack);
+            return Some((about(Word::Decided, sentence), whom));
+        }
+        Act::Sign if event.after == State::Suspended => {
+            let sentence = format!("{id} is suspended, and was looked at anew");
+            let whom = concerned(directory, record, event.act);
+            return Some((about(Word::InfoNeeded, sentence), whom));
+        }
+        _ => {}
     }
     let (word, sentence) = match (event.act, event.after) {
         (Act::SendBack, _) => (
@@ -139,11 +169,12 @@ fn lacking(record: &Record, event: &exceptions::Event) -> String {
 
 /// Those whose answer the open step waits for.
 fn wanted(
-    directory: &Directory,
+    (set, people): (&Set, &[Approver]),
     record: &Record,
     event: &exceptions::Event,
     about: About,
 ) -> Option<(About, Vec<(Principal, &'static str)>)> {
+    let directory = &set.catalog.directory;
     let frozen = record.frozen.as_ref()?;
     let now = event.at;
     let pending = record.pending(now)?;
@@ -155,7 +186,7 @@ fn wanted(
         return None;
     }
     let escalated = event.act == Act::Escalate;
-    let mut whom: Vec<(Principal, &'static str)> = asked(directory, record, escalated, now)
+    let mut whom: Vec<(Principal, &'static str)> = asked(people, record, escalated, now)
         .into_iter()
         .map(|p| (Principal::Person(p), "you may decide it"))
         .collect();
@@ -165,11 +196,28 @@ fn wanted(
             whom.push((person, "it is pressing, and your role hears of it"));
         }
     }
+    // What nobody there can take is for whoever leads the policy to see to.
+    let stuck = frozen.unreachable.as_ref().filter(|_| escalated);
+    if let Some(step) = stuck {
+        let policy = &record.request.provision.policy;
+        let leaders = leaders(set, policy).into_iter().map(Principal::Person);
+        let leaders = leaders.map(|p| (p, "you lead the policy"));
+        let sentence = format!(
+            "Nobody can take step `{step}` of {}: name somebody who may, or lend the role",
+            record.id
+        );
+        let about = About {
+            sentence,
+            is_pressing: true,
+            ..about
+        };
+        return Some((about, leaders.collect()));
+    }
     let what = match &step.ask {
         Ask::Assess(_) => "an assessment",
         _ => "a decision",
     };
-    let late = if escalated {
+    let late = if escalated && record.step_due(now).is_some_and(|due| now >= due) {
         ", which took too long"
     } else {
         ""
@@ -188,35 +236,6 @@ fn wanted(
         },
         whom,
     ))
-}
-
-/// Everybody who may take the open step of a request, by their own roles.
-pub(super) fn asked(
-    directory: &Directory,
-    record: &Record,
-    escalated: bool,
-    now: DateTime<Utc>,
-) -> Vec<PersonId> {
-    let Some(pending) = record.pending(now) else {
-        return Vec::new();
-    };
-    let people = directory.people.iter().map(|p| Approver {
-        person: PersonId::new(&p.id.value),
-        name: p.name.clone(),
-        team: p.team.as_ref().map(|t| TeamId::new(&t.value)),
-        roles: p
-            .roles
-            .iter()
-            .map(|role| Role {
-                role: role.clone(),
-                on_behalf_of: None,
-            })
-            .collect(),
-    });
-    people
-        .filter(|who| eligible(&pending, who, escalated).is_ok())
-        .map(|who| who.person)
-        .collect()
 }
 
 /// Everybody whom it concerns: who asked, who answers for it, who watches it, whom it serves, who joined. A lack of

@@ -10,7 +10,7 @@ use super::{
     row::{Doc, Found, NAMES_SHOWN, Place, after_prefix, int, us, us_opt},
 };
 use crate::{
-    exception::{coverage::Standing, record::Record, state::Act},
+    exception::{coverage::Standing, decide::Decision, record::Record, state::Act},
     model::{
         exception::{ReasonCode, State, Suspension},
         id::{ControlId, ExceptionId, PersonId, TeamId},
@@ -125,8 +125,9 @@ async fn beside(tx: &mut Tx, record: &Record) -> Result<()> {
 
 async fn decisions(tx: &mut Tx, record: &Record) -> Result<()> {
     // Those of earlier revisions stand there with them.
-    let digest = record.frozen.as_ref().map(|f| f.digest);
-    let these = record.decisions.iter().filter(|d| Some(d.terms) == digest);
+    let frozen = record.frozen.as_ref();
+    let counts = |d: &&Decision| frozen.is_some_and(|f| f.counts(d.terms));
+    let these = record.decisions.iter().filter(counts);
     for (n, one) in (1i64..).zip(these) {
         let sql = "insert into exception_decision (exception, revision, number, step, approver, name, team, role,
             on_behalf_of, verdict, decided_at, terms, package)

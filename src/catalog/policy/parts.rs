@@ -4,7 +4,8 @@ use crate::{
     catalog::name::{Phrase, Slug},
     model::{
         rules::{
-            self, Ask, Check, Emergency, Expedite, Indefinite, OnViolation, ParamType, Route, Step,
+            self, Ask, Check, Emergency, Expedite, Indefinite, Limits, OnViolation, ParamType,
+            Route, Step,
         },
         span::Span,
     },
@@ -55,6 +56,9 @@ record! {
         max_active_per_team: Option<u32>,
         /// What becomes of a request without an end.
         indefinite: Indefinite = Indefinite::PolicyReview,
+        /// What was in force for the same control, subject and team so long ago or less is renewed by a request, whatever
+        /// that says.
+        look_back: Span = Limits::usual_look_back(),
     }
 }
 
@@ -68,6 +72,7 @@ impl Default for LimitsFile {
             max_suspended: Span::days(30),
             max_active_per_team: None,
             indefinite: Indefinite::PolicyReview,
+            look_back: Limits::usual_look_back(),
         }
     }
 }

@@ -351,6 +351,7 @@ impl RulesFile {
                 max_suspended: self.limits.max_suspended,
                 max_active_per_team: self.limits.max_active_per_team,
                 indefinite: self.limits.indefinite,
+                look_back: self.limits.look_back,
             },
             completeness: Completeness {
                 min_words: self.completeness.min_words.to_map(),

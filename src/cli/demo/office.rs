@@ -140,6 +140,7 @@ impl Stage {
                 "The conditions keep the risk small until the vendor has moved.".to_owned(),
             ),
             ends: None,
+            conditions: Vec::new(),
             package: digest.to_string(),
         };
         let record = register::decide(cx, set, &by, &id, word).await?;

@@ -140,6 +140,7 @@ impl Stage {
             verdict: Verdict::Approve,
             reason: Some("The texts are public, and the vendor has given a date.".to_owned()),
             ends: None,
+            conditions: Vec::new(),
             package: digest.to_string(),
         };
         let record = register::decide(cx, set, &ada, &id, word)

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{What, named, outcome, refuse, standing};
+use super::{What, ask, named, outcome, refuse, standing};
 use crate::{
     cli::{USAGE, open::Opened, out::Out},
     exception::{decide::Verdict, record::Record, state::Act},
@@ -29,7 +29,8 @@ pub(super) async fn run(
         | What::Withdraw(say)
         | What::Revoke(say)
         | What::Suspend(say)
-        | What::Review(say) => say.id.clone(),
+        | What::Review(say)
+        | What::Answer(say) => say.id.clone(),
         _ => return refuse(USAGE, "nothing to do"),
     };
     let id = match named(opened, &name).await? {
@@ -44,13 +45,19 @@ pub(super) async fn run(
         What::Approve {
             package,
             ends,
+            conditions,
             because,
             ..
         } => {
+            let conditions = match ask::conditions(&conditions)? {
+                Ok(conditions) => conditions,
+                Err(code) => return Ok(code),
+            };
             let word = Word {
                 verdict: Verdict::Approve,
                 reason: because,
                 ends,
+                conditions,
                 package,
             };
             register::decide(cx, set, by, &id, word).await
@@ -67,6 +74,7 @@ pub(super) async fn run(
         What::Revoke(say) => end(Act::Revoke, say.because).await,
         What::Suspend(say) => end(Act::Suspend, say.because).await,
         What::Review(say) => end(Act::Review, say.because).await,
+        What::Answer(say) => register::answer(cx, set, by, &id, &say.because).await,
         What::Attest {
             condition, because, ..
         } => register::attest(cx, set, by, (&id, &condition), &because).await,
@@ -84,6 +92,7 @@ fn word(verdict: Verdict, package: String, because: String) -> Word {
         verdict,
         reason: Some(because),
         ends: None,
+        conditions: Vec::new(),
         package,
     }
 }

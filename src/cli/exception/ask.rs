@@ -6,14 +6,17 @@ use serde_json::json;
 
 use super::{named, refuse, refused, standing};
 use crate::{
-    catalog::request,
+    catalog::request as file,
     cli::{
         CLEAN, OPEN, USAGE, diagnostics,
         open::Opened,
         out::{Format, Ink, Out},
     },
     exception::{complete::Missing, record::Frozen},
-    model::{id::PersonId, request::Request},
+    model::{
+        id::PersonId,
+        request::{self, Request},
+    },
     register,
 };
 
@@ -21,39 +24,68 @@ use crate::{
 const LARGEST: u64 = 256 * 1024;
 
 /// Reads a request, or says its mistakes.
-fn read(file: &Path) -> anyhow::Result<Result<Request, ExitCode>> {
-    let size = match fs::metadata(file) {
+fn read(path: &Path) -> anyhow::Result<Result<Request, ExitCode>> {
+    let size = match fs::metadata(path) {
         Ok(meta) => meta.len(),
         Err(error) => {
             return Ok(Err(refuse(
                 USAGE,
-                format!("{} cannot be read: {error}", file.display()),
+                format!("{} cannot be read: {error}", path.display()),
             )?));
         }
     };
     if size > LARGEST {
         let said = format!(
             "{} has {size} bytes, and a request has at most {LARGEST}: attach what is larger by its address and SHA-256",
-            file.display()
+            path.display()
         );
         return Ok(Err(refuse(USAGE, said)?));
     }
-    let text = match fs::read_to_string(file) {
+    let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
             return Ok(Err(refuse(
                 USAGE,
-                format!("{} cannot be read: {error}", file.display()),
+                format!("{} cannot be read: {error}", path.display()),
             )?));
         }
     };
-    match request::read(file, &text) {
+    match file::read(path, &text) {
         Ok(request) => Ok(Ok(request)),
         Err(mistakes) => {
             diagnostics::print(&mistakes, Path::new("."), &mut Out::stderr())?;
             Ok(Err(ExitCode::from(USAGE)))
         }
     }
+}
+
+/// Reads what an approver adds, each as YAML or from a file of its own, or says its mistakes.
+pub(super) fn conditions(
+    given: &[String],
+) -> anyhow::Result<Result<Vec<request::Condition>, ExitCode>> {
+    let mut all = Vec::new();
+    for one in given {
+        let written = one.trim_start().starts_with('{') || one.contains(": ");
+        let (file, text) = if written {
+            (Path::new("--condition"), one.clone())
+        } else {
+            match fs::read_to_string(one) {
+                Ok(text) => (Path::new(one), text),
+                Err(error) => {
+                    let code = refuse(USAGE, format!("{one} cannot be read: {error}"))?;
+                    return Ok(Err(code));
+                }
+            }
+        };
+        match file::condition(file, &text) {
+            Ok(condition) => all.push(condition),
+            Err(mistakes) => {
+                diagnostics::print(&mistakes, Path::new("."), &mut Out::stderr())?;
+                return Ok(Err(ExitCode::from(USAGE)));
+            }
+        }
+    }
+    Ok(Ok(all))
 }
 
 /// Says what the register would make of a request.

@@ -89,6 +89,10 @@ pub enum What {
         /// An earlier end.
         #[arg(long, value_name = "TIME")]
         ends: Option<DateTime<Utc>>,
+        /// What must hold besides: a condition as in a request, as YAML or in a file of its own (may be given more than
+        /// once). It is part of the terms from then on.
+        #[arg(long = "condition", value_name = "YAML-OR-FILE")]
+        conditions: Vec<String>,
         /// Why.
         #[arg(long, value_name = "TEXT")]
         because: Option<String>,
@@ -163,6 +167,8 @@ pub enum What {
     },
     /// Turn what another tool calls an exception into drafts, with what each lacks.
     Import(import::Args),
+    /// Answer what a request without an end asks of the policy that you lead.
+    Answer(Say),
     /// Look back at one that is over.
     Close {
         /// The exception.
