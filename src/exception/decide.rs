@@ -7,13 +7,16 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::record::Joiner;
+use super::{
+    authority::{bounded, options, within},
+    record::Joiner,
+};
 use crate::{
     choice,
     model::{
         exception::{Condition, State, Terms},
         id::{PersonId, Sha, TeamId},
-        rules::{Ask, Authority, Emergency, ExceptionRules, Step},
+        rules::{Ask, Emergency, ExceptionRules, Step},
         span::Span,
     },
 };
@@ -235,7 +238,7 @@ impl<'a> Pending<'a> {
     }
 
     /// Whether a step is the last that approves.
-    fn is_last(&self, step: &Step) -> bool {
+    pub(super) fn is_last(&self, step: &Step) -> bool {
         let last = self
             .steps
             .iter()
@@ -368,53 +371,6 @@ pub fn may_grant(
     Ok((role.clone(), options))
 }
 
-/// What a role may grant in a step. Earlier steps are sign-offs, which can stop a request and never grant it.
-fn options(pending: &Pending<'_>, step: &Step, role: &str) -> Result<Options, Refusal> {
-    let verdicts = match step.ask {
-        Ask::Approve(_) => vec![Verdict::Approve, Verdict::Deny, Verdict::Ask],
-        Ask::Assess(_) | Ask::Facts => vec![Verdict::Approve, Verdict::Ask],
-    };
-    let grants = pending.is_last(step);
-    let authority = pending.rules.authority.get(role);
-    let Some(authority) = authority.filter(|_| grants) else {
-        if grants {
-            return Err(Refusal::BeyondTier);
-        }
-        return Ok(Options {
-            grants,
-            max_duration: None,
-            max_amount: None,
-            verdicts,
-        });
-    };
-    if authority.emergency_only {
-        return Err(Refusal::BeyondTier);
-    }
-    within(authority, pending)?;
-    Ok(Options {
-        grants,
-        max_duration: authority.max_duration,
-        max_amount: authority.max_amount,
-        verdicts,
-    })
-}
-
-/// Whether what is asked for is within what a role may sign, but for the time.
-fn within(authority: &Authority, pending: &Pending<'_>) -> Result<(), Refusal> {
-    let of_tier = authority.tiers.is_empty() || authority.tiers.iter().any(|t| t == pending.tier);
-    if !of_tier {
-        return Err(Refusal::BeyondTier);
-    }
-    let amount = pending.terms.facets.get("amount");
-    let amount = amount.and_then(serde_json::Value::as_f64);
-    if let Some(most) = authority.max_amount
-        && amount.is_none_or(|amount| amount > most)
-    {
-        return Err(Refusal::BeyondAmount);
-    }
-    Ok(())
-}
-
 /// What somebody wants to say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
@@ -494,26 +450,4 @@ pub fn decide(
         at: now,
     };
     Ok((decision, consequence))
-}
-
-/// Whether a signature may stand for the time that it would hold, with the ends that others named.
-fn bounded(
-    pending: &Pending<'_>,
-    options: &Options,
-    ends: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> Result<(), Refusal> {
-    let terms = pending.terms;
-    if ends.is_some_and(|end| end > terms.expires_at) {
-        return Err(Refusal::LaterEnd);
-    }
-    let until = ends.map_or(pending.until(), |end| end.min(pending.until()));
-    if until <= now || until <= terms.not_before {
-        return Err(Refusal::EndPassed);
-    }
-    let longest = options.max_duration.map(Span::to_delta);
-    if longest.is_some_and(|longest| until - terms.not_before > longest) {
-        return Err(Refusal::BeyondDuration);
-    }
-    Ok(())
 }

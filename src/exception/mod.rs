@@ -1,6 +1,7 @@
 //! Exceptions: what a request must say, how risky it is, who decides, what an approval covers and until when.
 //! Pure: no store, no clock, no files; rows and instants come in, named reasons come out.
 
+mod authority;
 pub mod compensation;
 pub mod complete;
 pub mod coverage;

@@ -851,7 +851,7 @@ fn deputy(person: &str, team: &str, role: &str, (lender, of): (&str, &str)) -> A
     who
 }
 
-// R096, R097: a lent role carries what excludes whoever lends it.
+// A lent role carries what excludes whoever lends it.
 #[test]
 fn who_acts_for_another_is_bound_by_their_team_too() {
     let mut way = Way::through(&["dual"]);
@@ -874,7 +874,7 @@ fn who_acts_for_another_is_bound_by_their_team_too() {
     assert_eq!(way.says(&both, wish), Ok(Consequence::Approved));
 }
 
-// R114: who joins benefits, and their team with them.
+// Who joins benefits, and their team with them.
 #[test]
 fn who_joined_never_approves_what_they_joined() {
     let mut way = Way::through(&["dual"]);
@@ -913,7 +913,7 @@ impl Way {
     }
 }
 
-// R112, R113, R117: each who signs may shorten it, and the shortest holds.
+// R112, R113: each who signs may shorten it, and the shortest holds.
 #[test]
 fn the_earliest_end_that_anybody_names_holds() {
     let rules = policy().exceptions.unwrap();
@@ -1056,7 +1056,7 @@ fn a_grant_is_within_the_authority_of_who_gives_it() {
     assert_eq!(grants(&way, &rules), Err(Refusal::BeyondTier));
 }
 
-// R081, R092: a chain that nobody can complete is known when it begins.
+// A chain that nobody can complete is known when it begins.
 #[test]
 fn a_chain_that_nobody_can_complete_is_seen_before_anybody_signs() {
     let rules = policy().exceptions.unwrap();

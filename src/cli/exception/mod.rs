@@ -6,6 +6,7 @@ mod ask;
 mod delegate;
 mod import;
 mod package;
+mod queue;
 mod show;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -249,7 +250,7 @@ async fn known(
         What::Submit { file, again } => {
             ask::submit(opened, by, (&file, again.as_deref()), out).await
         }
-        What::Queue => show::queue(opened, by, out).await,
+        What::Queue => queue::run(opened, by, out).await,
         What::Delegate {
             to,
             role,

@@ -12,6 +12,7 @@ use crate::{
     },
     exception::{
         coverage::Standing,
+        decide::{Decision, Verdict},
         package::{Deviation, Package, Precedent},
     },
     model::{
@@ -116,6 +117,7 @@ fn page(p: &Package, digest: Sha, out: &mut Out) -> anyhow::Result<()> {
         terms.inherent.rating.as_str(),
         terms.residual.rating.as_str()
     ))?;
+    asked(p, out)?;
     heading("The policy", out)?;
     let c = &p.policy;
     out.line(format!(
@@ -131,6 +133,9 @@ fn page(p: &Package, digest: Sha, out: &mut Out) -> anyhow::Result<()> {
         out.line(format!("  | {line}"))?;
     }
     heading("What deviates", out)?;
+    if p.deviations.is_empty() {
+        out.line("  none of it is in evidence now")?;
+    }
     for d in &p.deviations {
         deviation(d, out)?;
     }
@@ -200,14 +205,56 @@ fn page(p: &Package, digest: Sha, out: &mut Out) -> anyhow::Result<()> {
             .as_ref()
             .map_or_else(String::new, |r| format!(": {r}"));
         out.line(format!(
-            "  {} {} as {} in `{}`{why}",
-            d.name, d.verdict, d.role.role, d.step
+            "  {} {} as {} in `{}`{}{why}",
+            d.name,
+            d.verdict,
+            d.role.role,
+            d.step,
+            bounds(d)
         ))?;
     }
     if p.said.is_empty() {
         out.line("  nothing")?;
     }
     decide(p, digest, out)
+}
+
+/// What is asked for, in full: whatever is not in evidence is shown all the same.
+fn asked(p: &Package, out: &mut Out) -> anyhow::Result<()> {
+    let terms = &p.terms;
+    heading("What is asked for", out)?;
+    let mut subjects: Vec<&str> = terms.subjects.iter().map(|s| s.subject.as_ref()).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    let facets: Vec<String> = terms
+        .facets
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let none = || "none".to_owned();
+    for (name, text) in [
+        ("subjects", subjects.join(", ")),
+        ("limit", terms.limit.clone().unwrap_or_else(none)),
+        ("category", terms.category.clone()),
+        ("because", terms.reason_code.as_str().replace('_', " ")),
+        ("said of it", facets.join(", ")),
+        ("watched by", terms.monitors.join(", ")),
+        ("its end", terms.closure_plan.clone().unwrap_or_else(none)),
+    ] {
+        out.line(format!("  {name:<10} {}", text.trim()))?;
+    }
+    Ok(())
+}
+
+/// The end and the conditions that a decision asks for besides.
+pub(super) fn bounds(d: &Decision) -> String {
+    let end = d.ends.map(|end| {
+        let end = end.format("%Y-%m-%d %H:%M UTC");
+        format!(", until {end} at the latest")
+    });
+    let conditions = d.conditions.iter();
+    let conditions = conditions.map(|c| format!(", on the condition `{}` ({})", c.id, c.text));
+    end.into_iter().chain(conditions).collect()
 }
 
 fn decide(p: &Package, digest: Sha, out: &mut Out) -> anyhow::Result<()> {
@@ -231,18 +278,16 @@ fn decide(p: &Package, digest: Sha, out: &mut Out) -> anyhow::Result<()> {
         };
         out.line(format!("  step `{step}`{due}; {grants}"))?;
         let short = digest.short();
-        out.line(format!(
-            "  tripline exception approve {} --package {short}",
-            p.exception
-        ))?;
-        out.line(format!(
-            "  tripline exception deny {} --package {short} --because '…'",
-            p.exception
-        ))?;
-        out.line(format!(
-            "  tripline exception ask {} --package {short} --because '…'",
-            p.exception
-        ))?;
+        for verdict in &options.verdicts {
+            let more = match verdict {
+                Verdict::Approve => "[--ends TIME] [--condition YAML]",
+                Verdict::Deny | Verdict::Ask => "--because '…'",
+            };
+            out.line(format!(
+                "  tripline exception {verdict} {} --package {short} {more}",
+                p.exception
+            ))?;
+        }
     } else {
         let why = p.refused.as_deref().unwrap_or("not_pending");
         out.line(format!("  You may not decide it now ({why})."))?;
@@ -257,8 +302,14 @@ fn deviation(d: &Deviation, out: &mut Out) -> anyhow::Result<()> {
         format!(", open since {}", s.format("%Y-%m-%d"))
     });
     out.line(format!(
-        "  {} ({finding}, {}{since})",
-        d.subject, d.severity
+        "  {} ({finding}, {}{since}): {} now",
+        d.subject,
+        d.severity,
+        match d.outcome.as_str() {
+            "pass" => "it does not deviate",
+            "fail" => "it deviates",
+            _ => "it cannot be told whether it deviates",
+        }
     ))?;
     out.line(format!("    {}: {}", d.control, d.title))?;
     out.line(format!("    {}", d.sentence))?;

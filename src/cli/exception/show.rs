@@ -1,4 +1,4 @@
-//! Looking at exceptions: all of them, one of them, those that wait for somebody.
+//! Looking at exceptions: all of them, or one of them.
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::Args as Arguments;
 use serde_json::{Map, Value, json};
 
-use super::{ask::asked, named, refuse, standing};
+use super::{ask::asked, named, package::bounds, refuse, standing};
 use crate::{
     act,
     cli::{
@@ -15,10 +15,16 @@ use crate::{
         out::{Format, Ink, Out, column},
         runs::object,
     },
-    exception::{coverage::Standing, record::Record, state::possible},
+    exception::{
+        coverage::Standing,
+        facet::FACETS,
+        record::Record,
+        state::{Act, possible},
+    },
     model::{
         exception::State,
-        id::{ExceptionId, PersonId},
+        id::{ExceptionId, PolicyId, TeamId},
+        table::ColumnType,
     },
     notify::text,
     register,
@@ -53,6 +59,35 @@ pub struct Which {
 }
 
 impl Which {
+    /// The first name that nothing bears: a list that is empty for a slip of the pen says that there is nothing.
+    fn unknown(&self, opened: &Opened) -> Option<String> {
+        let yes_or_no: Vec<&str> = FACETS
+            .iter()
+            .filter(|(_, ty)| *ty == ColumnType::Bool)
+            .map(|(name, _)| *name)
+            .collect();
+        if let Some(facet) = self
+            .touching
+            .iter()
+            .find(|f| !yes_or_no.contains(&f.as_str()))
+        {
+            let known = yes_or_no.join(", ");
+            return Some(format!("there is no facet `{facet}`; known: {known}"));
+        }
+        let catalog = &opened.set.catalog;
+        if let Some(name) = &self.policy {
+            let id = name
+                .split_once('#')
+                .map_or(name.as_str(), |(policy, _)| policy);
+            if !catalog.policies.contains_key(&PolicyId::new(id)) {
+                return Some(format!("there is no policy `{id}`"));
+            }
+        }
+        let team = self.team.as_ref()?;
+        let known = catalog.directory.team(&TeamId::new(team)).is_some();
+        (!known).then(|| format!("there is no team `{team}`"))
+    }
+
     fn takes(&self, record: &Record, now: DateTime<Utc>) -> bool {
         let request = &record.request;
         let state = record.state_at(now);
@@ -84,6 +119,9 @@ pub(super) async fn list(
     opened: &Opened,
     out: &mut Out,
 ) -> anyhow::Result<ExitCode> {
+    if let Some(said) = which.unknown(opened) {
+        return refuse(USAGE, said);
+    }
     let now = which.at.unwrap_or_else(|| opened.now());
     let mut tx = opened.store().read().await?;
     let mut all = exceptions::list(&mut tx, &exceptions::Filter::default()).await?;
@@ -151,6 +189,9 @@ fn row(
 ) -> Map<String, Value> {
     let request = &record.request;
     let frozen = record.frozen.as_ref();
+    // A request without an end has some instant in its row, and nobody asked for that.
+    let asked = request.expires_at.map(|_| record.times.expires_at);
+    let end = frozen.map_or(asked, |_| Some(record.times.expires_at));
     let approved: Vec<String> = record
         .decisions
         .iter()
@@ -186,8 +227,8 @@ fn row(
         "owner": request.owner,
         "asked_at": record.times.submitted_at,
         "active_since": record.times.activated_at,
-        "ends": record.times.expires_at.format("%Y-%m-%d").to_string(),
-        "expires_at": record.times.expires_at,
+        "ends": end.map(|end| end.format("%Y-%m-%d").to_string()),
+        "expires_at": end,
         "renewals": frozen.map(|f| f.terms.renewals),
         "facets": frozen.map(|f| &f.facets),
         "residual_risk": frozen.map(|f| &f.terms.residual),
@@ -195,6 +236,7 @@ fn row(
         "conditions": conditions,
         "covers": silent,
         "usage": usage,
+        "question": record.question,
         "because": why_open(record, now),
     }))
 }
@@ -249,36 +291,6 @@ fn why_open(record: &Record, now: DateTime<Utc>) -> String {
             record.id
         ),
     }
-}
-
-/// What waits for somebody: decisions, words to give, things to look at again.
-pub(super) async fn queue(
-    opened: &Opened,
-    by: &PersonId,
-    out: &mut Out,
-) -> anyhow::Result<ExitCode> {
-    let waits = register::queue(
-        &mut opened.store().read().await?,
-        &opened.set,
-        by,
-        opened.now(),
-    )
-    .await?;
-    let columns = [
-        column("id", "EXCEPTION"),
-        column("what", "WHAT"),
-        column("title", "TITLE"),
-        column("due_at", "DUE"),
-    ];
-    let none = waits.is_empty();
-    let rows = waits.iter().map(|w| {
-        object(json!({ "id": w.exception, "what": w.what, "title": w.title, "due_at": w.due_at }))
-    });
-    out.list(&columns, rows)?;
-    if out.format() == Format::Table && none {
-        out.line("Nothing waits for you.")?;
-    }
-    Ok(ExitCode::from(CLEAN))
 }
 
 /// Says everything about one exception.
@@ -344,12 +356,13 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
             .as_ref()
             .map_or_else(String::new, |p| format!(" in the place of {p}"));
         out.line(format!(
-            "  {}  {}  {} as {}{behalf} in `{}`{why}",
+            "  {}  {}  {} as {}{behalf} in `{}`{}{why}",
             d.at.format("%Y-%m-%d %H:%M"),
             d.verdict,
             d.name,
             d.role.role,
-            d.step
+            d.step,
+            bounds(d)
         ))?;
     }
     heading("History", out)?;
@@ -388,8 +401,25 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
     if covered.is_empty() {
         out.line("  nothing yet")?;
     }
+    if let Some(question) = &record.question {
+        heading("What it asks of the policy", out)?;
+        out.line(match &question.answer {
+            None => format!(
+                "  since {}; whoever leads the policy answers with `tripline exception answer {}`",
+                question.at.format("%Y-%m-%d"),
+                record.id
+            ),
+            Some(answer) => format!(
+                "  {} answered on {}: {}",
+                answer.by,
+                answer.at.format("%Y-%m-%d"),
+                answer.said
+            ),
+        })?;
+    }
     let may: Vec<&str> = possible(record.state_at(now))
         .iter()
+        .filter(|act| permits(&record, **act))
         .map(|a| a.as_str())
         .collect();
     out.line(format!(
@@ -397,6 +427,20 @@ pub(super) async fn one(opened: &Opened, name: &str, out: &mut Out) -> anyhow::R
         may.join(", ")
     ))?;
     Ok(ExitCode::from(CLEAN))
+}
+
+/// Whether an act that the state permits is one for this exception: some routes permit no grant, and only what asks is
+/// answered.
+fn permits(record: &Record, act: Act) -> bool {
+    match act {
+        Act::Grant => {
+            let routed = record.frozen.as_ref().map(|f| &f.routed);
+            routed.is_some_and(|r| r.emergency.is_some())
+        }
+        Act::Answer => record.question.as_ref().is_some_and(|q| q.answer.is_none()),
+        Act::Question => false,
+        _ => true,
+    }
 }
 
 fn terms(record: &Record, out: &mut Out) -> anyhow::Result<()> {
