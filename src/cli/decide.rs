@@ -17,6 +17,7 @@ use crate::{
     audit::token,
     clock::stamp,
     daemon::signing::Signer,
+    exception::misfits,
     model::{
         id::{ControlId, SubjectId},
         span::Span,
@@ -110,6 +111,9 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
         };
         let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
         facets.insert(name.to_owned(), value);
+    }
+    if let Some(wrong) = misfits(&facets).first() {
+        return refuse(USAGE, &wrong.say);
     }
     let against = match (&args.control, &args.policy) {
         (Some(id), _) => Against::Control(ControlId::new(id)),

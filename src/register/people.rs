@@ -101,6 +101,9 @@ pub(super) fn leaders(set: &Set, policy: &PolicyId) -> Vec<PersonId> {
     all.map(|p| PersonId::new(&p.id.value)).collect()
 }
 
+/// How it ends what is said when a step cannot be taken even by those who stand in.
+pub(super) const TO_THE_LEAD: &str = "whoever leads the policy is asked to see to it";
+
 /// What to say when the open step took too long, or a step cannot be taken by those who are there: then those who stand
 /// in for it are asked, and when they cannot take it either, whoever leads the policy. The record remembers that, so that
 /// it is said once.
@@ -142,7 +145,7 @@ pub(super) fn late(people: &[Approver], record: &mut Record, now: DateTime<Utc>)
         return None;
     }
     let said = format!(
-        "step `{step}` cannot be taken by anybody: {} ({why}); whoever leads the policy is asked to see to it",
+        "step `{step}` cannot be taken by anybody: {} ({why}); {TO_THE_LEAD}",
         why.say()
     );
     frozen.unreachable = Some(step);

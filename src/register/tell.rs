@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use super::{
     Error, context,
-    people::{approvers, asked, leaders},
+    people::{TO_THE_LEAD, approvers, asked, leaders},
 };
 use crate::{
     exception::{decide::Approver, record::Record, state::Act},
@@ -197,8 +197,9 @@ fn wanted(
         }
     }
     // What nobody there can take is for whoever leads the policy to see to.
-    let stuck = frozen.unreachable.as_ref().filter(|_| escalated);
-    if let Some(step) = stuck {
+    let said = event.reason.as_deref();
+    let to_the_lead = said.is_some_and(|why| why.ends_with(TO_THE_LEAD));
+    if let Some(step) = frozen.unreachable.as_ref().filter(|_| to_the_lead) {
         let policy = &record.request.provision.policy;
         let leaders = leaders(set, policy).into_iter().map(Principal::Person);
         let leaders = leaders.map(|p| (p, "you lead the policy"));

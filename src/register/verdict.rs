@@ -107,17 +107,23 @@ pub async fn verdict(
     for control in controls {
         all.push(of_control(cx, set, control, subject, facets).await?);
     }
+    // A control that does not speak of the subject says nothing of it, unless none does.
+    if all.iter().any(|(_, speaks)| *speaks) {
+        all.retain(|(_, speaks)| *speaks);
+    }
+    let mut all: Vec<Verdict> = all.into_iter().map(|(verdict, _)| verdict).collect();
     all.sort_by_key(|v| std::cmp::Reverse(v.answer));
     Ok(all)
 }
 
+/// What one control says, and whether it speaks of the subject at all: one that cannot look may.
 async fn of_control(
     cx: &Context,
     set: &Set,
     control: &Control,
     subject: &SubjectId,
     facets: &Map<String, Value>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, bool), Error> {
     let now = cx.clock.now();
     let decided = rehearse(cx, set, control, std::slice::from_ref(subject)).await?;
     let policy = set.catalog.policies.get(&control.policy.policy);
@@ -142,7 +148,7 @@ async fn of_control(
     };
     if let Some((_, said)) = &decided.evaluation.not_checked {
         verdict.because.clone_from(said);
-        return Ok(verdict);
+        return Ok((verdict, true));
     }
     let observed = decided
         .evaluation
@@ -151,7 +157,7 @@ async fn of_control(
         .find(|o| o.subject == *subject);
     let Some(observed) = observed else {
         verdict.because = format!("{subject} is not in the population of `{}`", control.id);
-        return Ok(verdict);
+        return Ok((verdict, false));
     };
     match observed.outcome {
         Outcome::Pass => {
@@ -186,7 +192,7 @@ async fn of_control(
             )?;
         }
     }
-    Ok(verdict)
+    Ok((verdict, true))
 }
 
 /// It deviates: whether something covers it, or could.

@@ -177,12 +177,13 @@ async fn subjects(tx: &mut Tx, record: &Record) -> Result<()> {
 /// Writes what became of a revision that was read at `record.version`, and counts the change.
 ///
 /// # Errors
-/// [`Error::Changed`] when somebody else changed it meanwhile.
+/// [`Error::Changed`] when somebody else changed it meanwhile, or made a newer revision of it.
 pub async fn update(tx: &mut Tx, record: &mut Record, at: DateTime<Utc>) -> Result<()> {
     let read = record.version;
     record.version += 1;
     let sql = "update exception set version = $1, state = $2, submitted_at = $3, not_before = $4, expires_at = $5,
-        changed_at = $6, body = $7 where id = $8 and revision = $9 and version = $10";
+        changed_at = $6, body = $7 where id = $8 and revision = $9 and version = $10
+        and not exists (select 1 from exception newer where newer.id = $8 and newer.revision > $9)";
     let changed = change!(
         tx,
         sqlx::query(sql)
