@@ -161,6 +161,9 @@ fn word(finding: &Finding) -> String {
     let status = finding.state.status.as_str();
     match finding.state.unverified_since {
         Some(_) => format!("{status}, not checked"),
-        None => status.to_owned(),
+        None => match &finding.covered_by {
+            Some(id) => format!("{status}, silent by {id}"),
+            None => status.to_owned(),
+        },
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Draft, draft, instant, said};
+use super::{Draft, draft, entries, instant, said};
 use crate::model::{exception::Kind, policy::ProvisionRef};
 
 pub(super) fn read(text: &str, provision: &ProvisionRef) -> Result<Vec<Draft>, String> {
@@ -12,7 +12,11 @@ pub(super) fn read(text: &str, provision: &ProvisionRef) -> Result<Vec<Draft>, S
         .as_array()
         .or_else(|| value.get("value").and_then(Value::as_array));
     let list = list.ok_or("there is no list of exemptions in it")?;
-    Ok(list.iter().map(|one| exemption(one, provision)).collect())
+    let all = entries(list, "exemption")?;
+    Ok(all
+        .into_iter()
+        .map(|one| exemption(one, provision))
+        .collect())
 }
 
 fn exemption(one: &Value, provision: &ProvisionRef) -> Draft {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Draft, draft, instant, said};
+use super::{Draft, draft, entries, instant, said};
 use crate::model::policy::ProvisionRef;
 
 pub(super) fn read(text: &str, provision: &ProvisionRef) -> Result<Vec<Draft>, String> {
@@ -12,7 +12,11 @@ pub(super) fn read(text: &str, provision: &ProvisionRef) -> Result<Vec<Draft>, S
         .as_array()
         .or_else(|| value.get("results").and_then(Value::as_array));
     let list = list.ok_or("there are no `results` in it")?;
-    Ok(list.iter().map(|one| exception(one, provision)).collect())
+    let all = entries(list, "security exception")?;
+    Ok(all
+        .into_iter()
+        .map(|one| exception(one, provision))
+        .collect())
 }
 
 fn exception(one: &Value, provision: &ProvisionRef) -> Draft {

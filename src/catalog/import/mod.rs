@@ -61,6 +61,15 @@ fn draft(name: &str, provision: &ProvisionRef) -> Draft {
     }
 }
 
+/// The entries of a list, each of which is an object.
+fn entries<'v>(list: &'v [Value], what: &str) -> Result<Vec<&'v Value>, String> {
+    let no_object = list.iter().zip(1..).find(|(one, _)| !one.is_object());
+    match no_object {
+        Some((one, n)) => Err(format!("entry {n} is `{one}`, and no {what}")),
+        None => Ok(list.iter().collect()),
+    }
+}
+
 /// A text that says something.
 fn said(value: &Value, path: &str) -> Option<String> {
     let text = value.pointer(path)?.as_str()?.trim();
