@@ -373,10 +373,16 @@ async fn story(store: &str, mut world: World) {
     );
     assert_eq!(desk.told("olaf", "is suspended"), 1);
 
-    // Looked at again as it is now, by one who may sign the last step, it goes on as a new revision.
+    // Looked at again as it is now, by as many as it took at first, it goes on as a new revision.
     let own = desk.approves("eve", "2031-06-03T09:00:00Z", id);
     assert!(own.err().contains("is_requester"), "{}", own.err());
     desk.approves("tess", "2031-06-03T09:05:00Z", id).ends(0);
+    assert_eq!(
+        desk.stands(id, "2031-06-03T09:05:30Z"),
+        "suspended",
+        "one of two is not two"
+    );
+    desk.approves("sam", "2031-06-03T09:06:00Z", id).ends(0);
     on.check("2031-06-03T09:15:00Z").ends(0);
     assert_eq!(desk.findings(), (1, 0));
 
@@ -404,6 +410,7 @@ async fn story(store: &str, mut world: World) {
         world: &world,
     };
     desk.approves("sam", "2031-06-04T09:00:00Z", id).ends(0);
+    desk.approves("tess", "2031-06-04T09:01:00Z", id).ends(0);
     on.check("2031-06-04T09:15:00Z").ends(0);
     assert_eq!(desk.findings(), (1, 0));
 

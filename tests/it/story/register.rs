@@ -550,8 +550,20 @@ async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
         );
         o.check("2031-06-02T08:05:00Z").ends(1);
         assert_eq!(o.open(), ["V-10", "V-2", "V-3"], "V-10 is not V-1");
-        // Two that overlap: losing one is not losing all.
-        o.asks("2031-06-02T08:06:00Z", &low).ends(0);
+        // What is excepted already is not silently added to a second exception.
+        let said = o.asks("2031-06-02T08:05:30Z", &low).ends(1);
+        assert!(
+            said.contains("EXC-2031-0001 speaks of the same until"),
+            "{said}"
+        );
+        // Two that overlap, because one says that it renews the other: losing one is not losing all.
+        o.asks(
+            "2031-06-02T08:06:00Z",
+            &[low[0], low[1], ("renewal_of", "EXC-2031-0001")],
+        )
+        .ends(0);
+        o.approves("sam", "2031-06-02T08:06:30Z", "EXC-2031-0003")
+            .ends(0);
         o.does(
             "eve",
             "2031-06-02T08:07:00Z",
@@ -565,31 +577,39 @@ async fn a_small_exception_covers_exactly_what_it_names_until_it_ends() {
         o.on.write("vendors.csv", &vendors.replace("Vendor 1,", "Vendor One,"));
         o.looks("2031-06-02T09:00:00Z");
         assert_eq!(
-            o.stands("EXC-2031-0002", "2031-06-02T09:01:00Z")["record"]["suspension"],
+            o.stands("EXC-2031-0003", "2031-06-02T09:01:00Z")["record"]["suspension"],
             "fingerprint_changed"
         );
         o.on.write("vendors.csv", &vendors);
-        o.asks("2031-06-02T10:00:00Z", &low).ends(0);
+        o.asks(
+            "2031-06-02T10:00:00Z",
+            &[low[0], low[1], ("beneficiary_team", "procurement")],
+        )
+        .ends(0);
         o.looks("2031-06-02T10:05:00Z");
         assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
         // Who answers for it leaves: nobody keeps its promise.
         o.people(&PEOPLE.replace("id: olaf", "id: olga"));
         o.check("2031-06-03T08:00:00Z").ends(1);
         assert_eq!(
-            o.stands("EXC-2031-0003", "2031-06-03T08:01:00Z")["record"]["suspension"],
+            o.stands("EXC-2031-0004", "2031-06-03T08:01:00Z")["record"]["suspension"],
             "owner_gone"
         );
         assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
         o.people(PEOPLE);
         o.asks(
             "2031-06-03T09:00:00Z",
-            &[low[0], ("expires_at", "2031-06-10T08:00:00Z")],
+            &[
+                low[0],
+                ("expires_at", "2031-06-10T08:00:00Z"),
+                ("beneficiary_team", "ai-governance"),
+            ],
         )
         .ends(0);
         o.check("2031-06-03T09:05:00Z").ends(1);
         // Over for everybody at its instant, before any sweep has written that down.
         let end = "2031-06-10T08:00:00Z";
-        let id = "EXC-2031-0004";
+        let id = "EXC-2031-0005";
         assert_eq!(o.stands(id, "2031-06-10T07:59:59Z")["stands"], "active");
         assert_eq!(o.stands(id, end)["stands"], "expired");
         let listed =
@@ -688,7 +708,9 @@ async fn a_renewal_is_counted_limited_and_goes_one_level_higher() {
         o.check("2031-06-16T08:02:00Z").ends(1);
         let state = o.stands("EXC-2031-0001", "2031-06-16T08:03:00Z");
         assert_eq!(state["record"]["suspension"], "review_overdue");
-        o.approves("tess", "2031-06-16T09:00:00Z", "EXC-2031-0001")
+        o.approves("sam", "2031-06-16T09:00:00Z", "EXC-2031-0001")
+            .ends(0);
+        o.approves("tess", "2031-06-16T09:00:30Z", "EXC-2031-0001")
             .ends(0);
         o.check("2031-06-16T09:05:00Z").ends(1);
         assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
@@ -917,7 +939,13 @@ async fn an_exception_lives_under_watch() {
             "policy_changed"
         );
         assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
-        o.approves("tess", "2031-06-10T09:00:00Z", id).ends(0);
+        o.approves("sam", "2031-06-10T09:00:00Z", id).ends(0);
+        assert_eq!(
+            o.open(),
+            ["V-1", "V-10", "V-2", "V-3"],
+            "half the chain covers nothing"
+        );
+        o.approves("tess", "2031-06-10T09:01:00Z", id).ends(0);
         assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
         // Used, and not used: said only of what was looked at.
         let vendors = fs::read_to_string(o.on.path("vendors.csv")).unwrap();
@@ -951,12 +979,19 @@ async fn an_exception_lives_under_watch() {
         // A step that nobody may take goes to those who stand in for it.
         o.asks(
             "2031-06-10T12:00:00Z",
-            &[("owner", "sam"), ("beneficiary_team", "risk")],
+            &[
+                ("owner", "sam"),
+                ("beneficiary_team", "risk"),
+                ("scope", "{ subjects: [vendors/vendor/V-3] }"),
+            ],
         )
         .ends(0);
         let id = "EXC-2031-0003";
-        refused(&o.approves("pia", "2031-06-10T12:01:00Z", id), "not_asked");
-        o.check("2031-06-10T12:05:00Z").ends(1);
+        let said = o.stands(id, "2031-06-10T12:01:00Z")["history"].to_string();
+        assert!(
+            said.contains("nobody_eligible") && said.contains("its stand-ins are asked"),
+            "{said}"
+        );
         o.approves("pia", "2031-06-10T12:06:00Z", id).ends(0);
     }
 }
@@ -1179,7 +1214,7 @@ async fn every_question_of_an_auditor_is_one_command() {
 
 const HEARD: &str = r"
 examples:
-  - { given: { business_impact: low, requested_days: 7, renewal_number: 0 }, expect: { tier: low, routes: [thin, small], steps: [facts] } }
+  - { given: { business_impact: low, requested_days: 7, renewal_number: 0 }, expect: { tier: low, routes: [thin, small], steps: [facts, board] } }
   - { given: { business_impact: low, requested_days: 8, renewal_number: 0, data_sensitivity: public }, expect: { tier: low, routes: [low], steps: [owner] } }
   - { given: { business_impact: high, data_sensitivity: regulated, sla_due_hours: 4 }, expect: { tier: high, routes: [people, pressing, high], steps: [hear, owner, lead], urgency: pressing, sla: 4h } }
   - { given: { business_impact: high, data_sensitivity: public, legal_exposure: true }, expect: { tier: high, routes: [high, incident], steps: [owner, lead], urgency: incident } }
@@ -1509,5 +1544,383 @@ async fn the_end_of_a_subject_is_the_end_of_its_exceptions() {
                 .contains("is gone"),
             "{over:#}"
         );
+    }
+}
+
+/// R112, R113: whoever signs may shorten it and ask for more, and all of that holds; it stands in what later
+/// approvers see, in the terms, and in each decision.
+#[tokio::test(flavor = "multi_thread")]
+async fn approvers_shorten_it_and_add_conditions_and_all_of_it_holds() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
+        let id = "EXC-2031-0001";
+        let signs = |who: &str, at: &str, more: &[&str]| {
+            let digest = o.package(who, at, id);
+            let words = [&["approve", id, "--package", &digest], more].concat();
+            o.does(who, at, &words)
+        };
+        let past = signs(
+            "sam",
+            "2031-06-02T08:01:00Z",
+            &["--ends", "2031-06-01T00:00:00Z"],
+        );
+        refused(&past, "end_passed");
+        for wrong in [
+            "{ mitigation: no-such, responsible: olaf }",
+            "{ mitigation: closer-watch, responsible: nobody-here }",
+            "{ id: hope, text: Nothing happens, evidence: SELECT name FROM vendors.vendors, subject: name, fails_when: 'false', responsible: olaf }",
+        ] {
+            let ran = signs("sam", "2031-06-02T08:01:10Z", &["--condition", wrong]);
+            refused(&ran, "(condition)");
+        }
+        let early = o.package("tess", "2031-06-02T08:01:30Z", id);
+        let watch = "{ mitigation: closer-watch, responsible: olaf }";
+        signs(
+            "sam",
+            "2031-06-02T08:02:00Z",
+            &["--ends", "2031-06-20T00:00:00Z", "--condition", watch],
+        )
+        .ends(0);
+        // Whoever looked before that looked at other terms.
+        let stale = o.does(
+            "tess",
+            "2031-06-02T08:03:00Z",
+            &["approve", id, "--package", &early],
+        );
+        refused(&stale, "stale_terms");
+        let page = o
+            .does("tess", "2031-06-02T08:04:00Z", &["package", id])
+            .ends(0);
+        for word in [
+            "closer-watch",
+            "until 2031-06-20 00:00 UTC at the latest",
+            "vendors/vendor/V-1",
+            "needs time",
+            "The papers are reviewed by the end of June",
+            "business_impact = \"high\"",
+        ] {
+            assert!(page.contains(word), "{word}: {page}");
+        }
+        let twice = signs("tess", "2031-06-02T08:04:30Z", &["--condition", watch]);
+        refused(&twice, "is there already");
+        // The end that the first named holds, though the last named none.
+        let said = signs("tess", "2031-06-02T08:05:00Z", &[]).ends(0);
+        assert!(said.contains("active until 2031-06-20"), "{said}");
+        let record = &o.stands(id, "2031-06-02T08:06:00Z")["record"];
+        let frozen = &record["frozen"];
+        assert_eq!(frozen["terms"]["conditions"][0]["id"], "closer-watch");
+        assert_eq!(
+            record["decisions"][0]["conditions"][0]["id"],
+            "closer-watch"
+        );
+        assert_eq!(record["decisions"][1]["terms"], frozen["digest"]);
+        assert_eq!(record["decisions"][0]["terms"], frozen["wider"][0]);
+        // It is looked at like any other: nobody gives their word, so nothing is covered.
+        o.check("2031-06-08T08:00:00Z").ends(1);
+        assert_eq!(o.open(), ["V-10", "V-2", "V-3"]);
+        o.check("2031-06-09T08:06:00Z").ends(1);
+        assert_eq!(
+            o.stands(id, "2031-06-09T08:07:00Z")["record"]["suspension"],
+            "condition_unknown"
+        );
+        o.on.run(&["audit", "verify"], None).ends(0);
+    }
+}
+
+/// A request is its requester's; who joins it benefits, and stays joined.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_its_requesters_and_who_joins_it_never_signs_it() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
+        let id = "EXC-2031-0001";
+        let join =
+            |who: &str, at: &str| o.does(who, at, &["join", id, "--because", "We need the same."]);
+        join("otto", "2031-06-02T08:01:00Z").ends(0);
+        // Of the team that joined, nobody signs.
+        for who in ["tess", "otto"] {
+            refused(
+                &o.approves(who, "2031-06-02T08:02:00Z", id),
+                "is_beneficiary",
+            );
+        }
+        let seen = o.package("sam", "2031-06-02T08:03:00Z", id);
+        o.does(
+            "sam",
+            "2031-06-02T08:03:00Z",
+            &["ask", id, "--package", &seen, "--because", "How late?"],
+        )
+        .ends(0);
+        // Another cannot make it theirs.
+        let file = o.on.path("request.yaml").display().to_string();
+        let text = fs::read_to_string(&file).unwrap();
+        o.on.write(
+            "theirs.yaml",
+            &text.replace("requester: eve", "requester: otto"),
+        );
+        let theirs = o.on.path("theirs.yaml").display().to_string();
+        refused(
+            &o.does(
+                "otto",
+                "2031-06-02T08:04:00Z",
+                &["submit", &theirs, "--again", id],
+            ),
+            "not_yours",
+        );
+        o.does(
+            "eve",
+            "2031-06-02T08:05:00Z",
+            &["submit", &file, "--again", id],
+        )
+        .ends(0);
+        let record = o.stands(id, "2031-06-02T08:06:00Z");
+        assert_eq!(record["record"]["joiners"][0]["team"], "risk", "{record}");
+        // A question is no signature: who asked signs what came back; then their team joins no more.
+        o.approves("sam", "2031-06-02T08:07:00Z", id).ends(0);
+        refused(&join("pia", "2031-06-02T08:08:00Z"), "has_signed");
+    }
+}
+
+/// R138, R172: how often something was renewed is counted from what was in force, whatever a request says of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_are_counted_whatever_a_request_says() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let low = |at: &str, end: &str| {
+            o.asks(
+                at,
+                &[
+                    ("facets", "{ business_impact: low, legal_exposure: false }"),
+                    ("expires_at", end),
+                ],
+            )
+        };
+        low("2031-06-02T08:00:00Z", "2031-06-04T08:00:00Z").ends(0);
+        // The first is over. The next says nothing of it, and is its first renewal all the same.
+        let said = low("2031-06-05T08:00:00Z", "2031-06-07T08:00:00Z").ends(0);
+        assert!(said.contains("step      owner"), "{said}");
+        let renewals = |id: &str| {
+            o.stands(id, "2031-06-20T08:00:00Z")["record"]["frozen"]["terms"]["renewals"].clone()
+        };
+        assert_eq!(renewals("EXC-2031-0002"), 1);
+        o.approves("sam", "2031-06-05T08:01:00Z", "EXC-2031-0002")
+            .ends(0);
+        let said = low("2031-06-08T08:00:00Z", "2031-06-10T08:00:00Z").ends(0);
+        assert!(said.contains("renewed-before"), "{said}");
+        o.approves("sam", "2031-06-08T08:01:00Z", "EXC-2031-0003")
+            .ends(0);
+        o.approves("tess", "2031-06-08T08:02:00Z", "EXC-2031-0003")
+            .ends(0);
+        let said = low("2031-06-11T08:00:00Z", "2031-06-13T08:00:00Z").ends(1);
+        assert!(
+            said.contains("the policy itself is what should be asked"),
+            "{said}"
+        );
+        // What is long over is another matter.
+        low("2031-10-11T08:00:00Z", "2031-10-13T08:00:00Z").ends(0);
+    }
+}
+
+/// R084, R131: what was put out of force goes on when the whole chain has signed it again, by the rules
+/// of today; what a machine decided goes on by a person's word; a control that judges otherwise puts it out of force.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_suspended_takes_the_whole_chain_again() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let suspends = |id: &str, at: &str| {
+            o.does(
+                "olaf",
+                at,
+                &["suspend", id, "--because", "Something is odd."],
+            )
+            .ends(0);
+        };
+        o.asks("2031-06-02T08:00:00Z", &[]).ends(0);
+        let id = "EXC-2031-0001";
+        o.approves("sam", "2031-06-02T08:01:00Z", id).ends(0);
+        o.approves("tess", "2031-06-02T08:02:00Z", id).ends(0);
+        suspends(id, "2031-06-03T08:00:00Z");
+        // Nothing changed, so the terms are those of before; what was signed under them counts for nothing now.
+        let said = o.approves("tess", "2031-06-03T08:01:00Z", id).ends(0);
+        assert!(said.contains("is suspended"), "{said}");
+        refused(
+            &o.approves("tess", "2031-06-03T08:02:00Z", id),
+            "already_signed",
+        );
+        let said = o.approves("sam", "2031-06-03T08:03:00Z", id).ends(0);
+        assert!(said.contains("active until"), "{said}");
+        // The rules became stricter: they decide, and not those of before.
+        suspends(id, "2031-06-04T08:00:00Z");
+        let policy = fs::read_to_string(o.on.path("policies/third-party-ai.yaml")).unwrap();
+        let stricter = policy
+            .replace(
+                "steps: [owner, lead], max_duration: 30d",
+                "steps: [owner, lead, board], max_duration: 20d",
+            )
+            .replace("steps: [owner, lead] }", "steps: [owner, lead, board] }")
+            .replace(
+                "steps: [owner, lead], urgency",
+                "steps: [owner, lead, board], urgency",
+            );
+        o.on.write("policies/third-party-ai.yaml", &stricter);
+        o.approves("sam", "2031-06-04T08:01:00Z", id).ends(0);
+        o.approves("pia", "2031-06-04T08:02:00Z", id).ends(0);
+        let said = o.approves("tess", "2031-06-04T08:03:00Z", id).ends(0);
+        assert!(said.contains("active until 2031-06-22"), "{said}");
+        o.on.write("policies/third-party-ai.yaml", &policy);
+        // What the policy decided by itself is decided by a person.
+        let low = [
+            ("facets", "{ business_impact: low, legal_exposure: false }"),
+            ("expires_at", "2031-06-09T08:00:00Z"),
+            ("scope", "{ subjects: [vendors/vendor/V-2] }"),
+        ];
+        o.asks("2031-06-05T08:00:00Z", &low).ends(0);
+        let small = "EXC-2031-0002";
+        suspends(small, "2031-06-05T08:01:00Z");
+        refused(
+            &o.approves("sam", "2031-06-05T08:02:00Z", small),
+            "not_asked",
+        );
+        let said = o.approves("tess", "2031-06-05T08:03:00Z", small).ends(0);
+        assert!(said.contains("active until 2031-06-09"), "{said}");
+        // Other words in a control change nothing; another condition does, once it has judged.
+        let control = fs::read_to_string(o.on.path("controls/review.yaml")).unwrap();
+        let worded = control.replacen("title: ", "title: Still, ", 1);
+        assert_ne!(worded, control);
+        o.on.write("controls/review.yaml", &worded);
+        o.looks("2031-06-05T09:00:00Z");
+        o.check("2031-06-05T09:01:00Z");
+        assert_eq!(o.stands(small, "2031-06-05T09:02:00Z")["stands"], "active");
+        let other = control.replacen("fails_when: ", "fails_when: true AND ", 1);
+        assert_ne!(other, control);
+        o.on.write("controls/review.yaml", &other);
+        o.looks("2031-06-05T10:00:00Z");
+        o.check("2031-06-05T10:01:00Z");
+        assert_eq!(
+            o.stands(small, "2031-06-05T10:02:00Z")["record"]["suspension"],
+            "control_changed"
+        );
+    }
+}
+
+/// R035, R054, R135: a request without an end is a question to whoever leads the policy: it waits for them, is told once,
+/// and is closed by their answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_an_end_asks_the_policy_and_is_answered() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let said = o
+            .asks("2031-06-02T08:00:00Z", &[("expires_at", "")])
+            .ends(1);
+        assert!(said.contains("a question to the policy"), "{said}");
+        let id = "EXC-2031-0001";
+        let waits = |who: &str, at: &str| o.does(who, at, &["queue"]).ends(0);
+        let asked = "answer what that asks of the policy";
+        assert!(waits("lee", "2031-06-02T08:01:00Z").contains(asked));
+        assert!(!waits("sam", "2031-06-02T08:01:00Z").contains(asked));
+        // Handed in again without an end, it is the same question.
+        let file = o.on.path("request.yaml").display().to_string();
+        o.does(
+            "eve",
+            "2031-06-02T08:02:00Z",
+            &["submit", &file, "--again", id],
+        )
+        .ends(1);
+        let history = o.stands(id, "2031-06-02T08:03:00Z")["history"].clone();
+        let asks = history.as_array().unwrap().iter();
+        assert_eq!(asks.filter(|e| e["act"] == "question").count(), 1);
+        // Nobody decides it within its time, so it lapses; the question stands.
+        assert_eq!(o.stands(id, "2031-06-17T08:00:00Z")["stands"], "lapsed");
+        o.check("2031-06-17T08:01:00Z").ends(1);
+        assert!(waits("lee", "2031-06-17T08:02:00Z").contains(asked));
+        let answer = |who: &str, at: &str| {
+            o.does(
+                who,
+                at,
+                &[
+                    "answer",
+                    id,
+                    "--because",
+                    "The clause is read again in July.",
+                ],
+            )
+        };
+        refused(&answer("eve", "2031-06-17T08:03:00Z"), "not_yours");
+        answer("lee", "2031-06-17T08:04:00Z").ends(0);
+        refused(&answer("lee", "2031-06-17T08:05:00Z"), "no_question");
+        assert!(!waits("lee", "2031-06-17T08:06:00Z").contains(asked));
+        let shown = o.on.run(&["exception", "show", id], None).ends(0);
+        assert!(shown.contains("read again in July"), "{shown}");
+        // What was never complete is closed by whoever leads the policy, and by nobody else.
+        let close = |who: &str, at: &str| {
+            let words = [
+                "close",
+                id,
+                "--outcome",
+                "never_active",
+                "--because",
+                "Answered.",
+            ];
+            o.does(who, at, &words)
+        };
+        refused(&close("eve", "2031-06-17T08:07:00Z"), "not_yours");
+        close("lee", "2031-06-17T08:08:00Z").ends(0);
+    }
+}
+
+/// A chain that nobody there can complete is told to whoever leads the policy when it begins; what lists
+/// refuses names that nothing bears.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_nobody_can_complete_is_told_at_once() {
+    for store in stores().await {
+        let o = Office::new(store);
+        o.asks("2031-06-02T08:00:00Z", &[("beneficiary_team", "security")])
+            .ends(0);
+        let id = "EXC-2031-0001";
+        let history = o.stands(id, "2031-06-02T08:01:00Z")["history"].to_string();
+        assert!(
+            history.contains("same_people") && history.contains("whoever leads the policy"),
+            "{history}"
+        );
+        let waits = o.does("lee", "2031-06-02T08:01:00Z", &["queue"]).ends(0);
+        assert!(waits.contains("nobody can take step `lead`"), "{waits}");
+        for (flag, name) in [
+            ("--touching", "regulatd"),
+            ("--policy", "nope"),
+            ("--team", "nope"),
+        ] {
+            let ran = o.on.run(&["exception", "list", flag, name], None);
+            assert_eq!(ran.code(), Some(2), "{flag} {name}: {}", ran.out());
+        }
+        // A control that does not speak of a subject says nothing of it.
+        o.on.write(
+            "controls/named.yaml",
+            &NAMED
+                .replace("agents#naming", "third-party-ai#ownership")
+                .replace(
+                    "FROM vendors.vendors",
+                    "FROM vendors.vendors WHERE id = 'V-2'",
+                )
+                .replace("agents/agent/{id}", "vendors/vendor/{id}"),
+        );
+        let decides = |facet: &str| {
+            let words = [
+                "decide",
+                "--policy",
+                "third-party-ai",
+                "--subject",
+                "vendors/vendor/V-1",
+                "--facet",
+                facet,
+                "--as-of",
+                "2031-06-02T08:02:00Z",
+            ];
+            o.on.run(&words, None)
+        };
+        let said = decides("business_impact=high").ends(1);
+        assert!(said.contains("an exception is required"), "{said}");
+        assert_eq!(decides("business_impact=sekret").code(), Some(2));
+        assert_eq!(decides("nope=1").code(), Some(2));
     }
 }
