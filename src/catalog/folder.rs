@@ -117,6 +117,9 @@ fn gather(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, out: &mut Vec<D
             gather(&path, depth + 1, paths, out);
         } else if yaml && path.is_file() {
             paths.push(path);
+        } else if yaml && path.is_symlink() {
+            let what = "the link leads to no file";
+            out.push(Diagnostic::error("TL0006", &Place::file(&path), what));
         }
     }
 }

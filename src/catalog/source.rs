@@ -52,6 +52,19 @@ record! {
         /// What the site knows of a dataset.
         datasets: Named<DatasetRules> = Named::default(),
     }
+    check(check_source)
+}
+
+/// Every run would read the whole source again, however many controls share it.
+fn check_source(source: &SourceFile, _: &Node, cx: &mut Cx) {
+    if source.refresh.to_std().is_zero() {
+        let place = &source.connector.place;
+        let what = "`refresh: 0s` reads the source again for each run of each control";
+        cx.out.push(
+            Diagnostic::warning("TL0437", place, what)
+                .help("write how old it may be, for example `15m`"),
+        );
+    }
 }
 
 record! {

@@ -28,6 +28,7 @@ use crate::{
     register,
     report::trend::send::quarterly,
     review,
+    run::Summary,
     schedule::plan::Planner,
     store::findings,
 };
@@ -186,9 +187,18 @@ fn verdict(ended: &[Ended], refused: usize, open: u64) -> u8 {
         NOT_CHECKED
     } else if open > 0 {
         OPEN
+    } else if ran(ended).any(|s| s.run.counts.unknown > 0) {
+        NOT_CHECKED
     } else {
         CLEAN
     }
+}
+
+fn ran(ended: &[Ended]) -> impl Iterator<Item = &Summary> {
+    ended.iter().filter_map(|e| match e {
+        Ended::Ran(summary) => Some(summary.as_ref()),
+        _ => None,
+    })
 }
 
 fn say(ended: &[Ended], open: u64, out: &mut Out) -> anyhow::Result<()> {
@@ -238,8 +248,23 @@ fn say(ended: &[Ended], open: u64, out: &mut Out) -> anyhow::Result<()> {
     if ended.is_empty() {
         out.line("Nothing was due. `tripline check --control ID` runs a control all the same.")?;
     }
+    let unknown: u64 = ran(ended).map(|s| s.run.counts.unknown).sum();
     let sentence = if open == 0 {
-        out.ink(Ink::Good, "No open findings.")
+        let waits: u64 = ran(ended).map(|s| s.suspect).sum();
+        let mut parts = Vec::new();
+        if waits > 0 {
+            let wait = if waits == 1 { "waits" } else { "wait" };
+            parts.push(format!("{waits} {wait} for a second look"));
+        }
+        if unknown > 0 {
+            parts.push(format!("{unknown} unknown"));
+        }
+        if parts.is_empty() {
+            out.ink(Ink::Good, "No open findings.")
+        } else {
+            let said = format!("No open findings yet: {}.", parts.join(", "));
+            out.ink(Ink::Warn, &said)
+        }
     } else {
         let open = out.ink(Ink::Bad, &counted(open, "open finding"));
         format!("{open}: `tripline findings` lists them.")

@@ -10,11 +10,11 @@ use super::{
     out::{Format, Ink, Out},
 };
 use crate::{
+    catalog::folder,
     config::{self, FILE, Loaded, overrides::Overrides},
     daemon::serve::Origin,
     yaml::diagnostic::{Diagnostic, Level},
 };
-use anyhow::Context as _;
 use clap::Args;
 
 /// Where the files are, and what stands above them.
@@ -79,9 +79,18 @@ impl Files {
 
     /// The mistakes of one file, judged with all others.
     fn single(&self, file: &Path, out: &mut Out) -> anyhow::Result<ExitCode> {
-        let file = file
-            .canonicalize()
-            .with_context(|| format!("`{}` cannot be read", file.display()))?;
+        let file = match file.canonicalize() {
+            Ok(file) => file,
+            Err(error) => {
+                let said = format!(
+                    "error: `{}` cannot be read: {}",
+                    file.display(),
+                    folder::why(&error)
+                );
+                Out::stderr().line(said)?;
+                return Ok(ExitCode::from(USAGE));
+            }
+        };
         let (all, read) = match config::load(&self.config, &self.given()) {
             Ok(loaded) => {
                 let whole = |w: &PathBuf| w.canonicalize().unwrap_or_else(|_| w.clone());
@@ -156,7 +165,14 @@ impl Files {
         ];
         let fine = out.ink(Ink::Good, "All files are right");
         let more = summary.map_or(String::new(), |s| format!(", {s}"));
-        format!("{fine}: {}{more}.", counts.join(", "))
+        let said = format!("{fine}: {}{more}.", counts.join(", "));
+        if catalog.controls.is_empty() {
+            let none = out.ink(Ink::Warn, "Nothing is watched: there is no control");
+            return format!(
+                "{said} {none} (`tripline config show` says where they are looked for)."
+            );
+        }
+        said
     }
 
     /// The folder that paths in messages start from, as it was named.

@@ -173,7 +173,10 @@ fn run(cli: Cli, out: &mut Out) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "tripline", &mut io::stdout());
+            // Generated whole first: a closed pipe is no reason to panic.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "tripline", &mut script);
+            out.text(&String::from_utf8_lossy(&script))?;
         }
         Command::Demo(args) => return runtime()?.block_on(demo::run(args, out)),
         Command::Connector(args) => match &args.what {

@@ -6,14 +6,14 @@ use chrono::{DateTime, Utc};
 use clap::Args as Arguments;
 
 use super::{
-    CLEAN, USAGE,
+    CLEAN, NOT_CHECKED, USAGE,
     open::Opened,
     out::{Column, Out},
 };
 use crate::{
     evaluate::{self, inputs},
     evidence::{Evidence, Standing},
-    model::span::Span,
+    model::{outcome::Unknown, span::Span},
     store::snapshots,
 };
 
@@ -47,6 +47,12 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     {
         Ok(answer) => answer,
         Err(evaluate::Error::Sql(problem)) => return refused(&problem.to_string()),
+        Err(error @ evaluate::Error::Evidence(Unknown::NeverCollected, _)) => {
+            let said =
+                format!("error: {error}; `tripline check` and `tripline doctor` read every source");
+            Out::stderr().line(said)?;
+            return Ok(ExitCode::from(NOT_CHECKED));
+        }
         Err(error) => return Err(error.into()),
     };
     let names: Vec<&'static str> = answer

@@ -107,6 +107,8 @@ record! {
         partitions: usize = 0,
         /// Controls that run at the same time.
         runs: usize = 4,
+        /// How long the evaluation of one control may take; then it is not checked.
+        time: Span = Span::minutes(10),
     }
 }
 
@@ -117,6 +119,7 @@ impl Default for Limits {
             spill: None,
             partitions: 0,
             runs: 4,
+            time: Span::minutes(10),
         }
     }
 }
@@ -128,6 +131,7 @@ impl Limits {
             memory: usize::try_from(self.memory.0).unwrap_or(usize::MAX),
             spill: self.spill.clone(),
             partitions: self.partitions,
+            time: self.time.to_std(),
         }
     }
 }

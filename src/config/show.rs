@@ -90,21 +90,32 @@ fn walk(node: &Node, path: &str, found: &mut Vec<Setting>) {
 
 fn text(node: &Node) -> String {
     match &node.kind {
-        Kind::Scalar(s) => without_password(&s.text),
+        Kind::Scalar(s) => without_secrets(&s.text),
         Kind::List(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
         Kind::Map(_) => String::new(),
     }
 }
 
-/// An address without what stands between `:` and `@`. Such an address does not load; it is not shown either.
-fn without_password(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if url.password().is_some() => {
-            let _ = url.set_password(Some("***"));
-            url.into()
-        }
-        _ => text.to_owned(),
+/// An address without what stands between `:` and `@`, and without the values of its query, where tokens travel.
+fn without_secrets(text: &str) -> String {
+    let Some(mut url) = url::Url::parse(text).ok().filter(|u| u.has_host()) else {
+        return text.to_owned();
+    };
+    let names: Vec<String> = url
+        .query_pairs()
+        .map(|(name, _)| name.into_owned())
+        .collect();
+    if url.password().is_none() && names.is_empty() {
+        return text.to_owned();
     }
+    if url.password().is_some() {
+        let _ = url.set_password(Some("***"));
+    }
+    if !names.is_empty() {
+        let hidden: Vec<String> = names.iter().map(|name| format!("{name}=***")).collect();
+        url.set_query(Some(&hidden.join("&")));
+    }
+    url.into()
 }
 
 fn default(name: &str, config: &Config) -> Option<String> {

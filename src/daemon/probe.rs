@@ -56,13 +56,13 @@ impl Probe for Pages {
         ]
     }
 
-    async fn metrics(&self) -> String {
+    async fn metrics(&self) -> Option<String> {
         let set = self.daemon.live.get();
         match self.figures.render(&self.daemon.cx, &set).await {
-            Ok(text) => text,
+            Ok(text) => Some(text),
             Err(error) => {
                 tracing::error!(%error, "the figures cannot be read");
-                String::new()
+                None
             }
         }
     }

@@ -300,3 +300,14 @@ fn a_view_promises_what_its_query_gives() {
     insta::assert_snapshot!(of("SELECT named FROM secrets", &[]).unwrap_err(), @"line 1, column 8: unknown column `named`; did you mean `name`?");
     insta::assert_snapshot!(of("SELECT make_array(1) AS x FROM secrets", &[]).unwrap_err(), @"the view gives `x` as a type that no dataset has; CAST it to text, a number, a truth value or a time");
 }
+
+#[test]
+fn what_may_never_end_or_take_all_memory_is_refused() {
+    insta::assert_snapshot!([
+        says("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT name FROM aws.secrets, r", "true"),
+        says(ALL, "length(repeat(name, 900000000)) > 0"),
+        says(ALL, "lpad(name, 900000000, 'a') = ''"),
+        says(ALL, "lpad(name, length(name), 'a') = ''"),
+        says(ALL, "lpad(name, 12, 'a') = ''"),
+    ].join("\n---\n"), @"");
+}

@@ -59,7 +59,15 @@ impl Engine {
             known,
             ..Asked::of(&condition)
         };
-        only(self.asked(control, asked, evidence, now).await?)
+        let asked = self.asked(control, asked, evidence, now);
+        let Ok(all) = tokio::time::timeout(self.time, asked).await else {
+            let what = format!(
+                "it took longer than {} s to evaluate, which is `limits.time`",
+                self.time.as_secs()
+            );
+            return Ok(not_checked(Unknown::Timeout, what));
+        };
+        only(all?)
     }
 
     /// Evaluates a control under several conditions in one pass over the same rows: what it says, and what it would say.

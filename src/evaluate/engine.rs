@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -120,6 +121,7 @@ impl From<DataFusionError> for Trouble {
 pub struct Engine {
     archive: Archive,
     base: Arc<SessionState>,
+    pub(super) time: Duration,
 }
 
 impl Engine {
@@ -134,6 +136,7 @@ impl Engine {
         Ok(Self {
             archive,
             base: Arc::new(base),
+            time: limits.time,
         })
     }
 

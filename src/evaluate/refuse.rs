@@ -69,6 +69,21 @@ const NUMBERING: &[&str] = &[
     "nth_value",
 ];
 
+/// Functions that make a text as long as they are told.
+const PADDING: &[&str] = &["lpad", "rpad"];
+
+/// The longest text that they may make.
+const LONGEST_TEXT: u32 = 1000;
+
+/// Whether a function that pads is told a length that is known and small.
+fn is_short(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else {
+        return false;
+    };
+    let length = list.args.get(1).map(ToString::to_string);
+    length.is_some_and(|text| text.parse::<u32>().is_ok_and(|n| n <= LONGEST_TEXT))
+}
+
 struct Finder {
     part: Part,
     depth: usize,
@@ -158,6 +173,11 @@ impl Finder {
             };
             return self.problems.push(problem.at(span));
         }
+        if PADDING.contains(&name.as_str()) && !is_short(function) {
+            let what =
+                format!("`{name}` needs a length that is written down, {LONGEST_TEXT} at most");
+            self.note(code::FUNCTION, span, what, "");
+        }
         match &function.over {
             None if ORDERED.contains(&name.as_str()) && !has_order(function) => {
                 let what = format!("`{name}` depends on the order of rows");
@@ -188,6 +208,11 @@ impl Visitor for Finder {
         self.depth += 1;
         self.body(&query.body, query.order_by.is_some());
         self.limit(query);
+        if query.with.as_ref().is_some_and(|with| with.recursive) {
+            let what = "WITH RECURSIVE may never end";
+            let help = "write the steps out, or compute the depth in a view of the connector";
+            self.note(code::FUNCTION, query.span(), what, help);
+        }
         let extra = !query.locks.is_empty()
             || query.for_clause.is_some()
             || query.settings.is_some()

@@ -7,6 +7,7 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -44,6 +45,8 @@ pub struct Limits {
     pub spill: Option<PathBuf>,
     /// Parts in which a query runs at the same time; 0 means one per core.
     pub partitions: usize,
+    /// How long one control may take.
+    pub time: Duration,
 }
 
 impl Default for Limits {
@@ -52,6 +55,7 @@ impl Default for Limits {
             memory: 256 * 1024 * 1024,
             spill: None,
             partitions: 0,
+            time: Duration::from_mins(10),
         }
     }
 }
@@ -69,6 +73,11 @@ const WITHHELD: &[(&str, &str)] = &[
     ("version", AGAIN),
     ("input_file_name", AGAIN),
     ("file_row_index", AGAIN),
+    ("repeat", VAST),
+    ("array_repeat", VAST),
+    ("list_repeat", VAST),
+    ("array_resize", VAST),
+    ("list_resize", VAST),
     ("approx_distinct", ROUGH),
     ("approx_median", ROUGH),
     ("approx_percentile_cont", ROUGH),
@@ -76,6 +85,7 @@ const WITHHELD: &[(&str, &str)] = &[
 ];
 const AGAIN: &str = "the same evidence must give the same answer twice";
 const CLOCK: &str = "the run's instant is `now()` or `current_date`";
+const VAST: &str = "one row could take all memory with it";
 const ROUGH: &str = "an approximate value may differ the second time";
 
 /// Why a function is not there, if it is one that is withheld.

@@ -12,7 +12,7 @@ choice! {
     pub enum Unknown {
         /// The source answered with an error.
         SourceError = "source_error",
-        /// The source did not answer in time.
+        /// The source did not answer in time, or the evaluation took too long.
         Timeout = "timeout",
         /// The source refused our credentials.
         Auth = "auth",

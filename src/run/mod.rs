@@ -28,7 +28,7 @@ use crate::{
     model::{
         control::Control,
         definition::Definition,
-        finding::Change,
+        finding::{Change, Status},
         id::{ControlId, DatasetName, SubjectId},
         outcome::Evaluation,
         run::{Cause, Run, Tick, TickState},
@@ -105,6 +105,8 @@ pub struct Summary {
     pub run: Run,
     /// How many findings changed where they stand.
     pub moved: u64,
+    /// How many findings wait for a second look.
+    pub suspect: u64,
     /// How many notices are owed because of it.
     pub owed: u64,
     /// How many rows of findings were written.
@@ -215,9 +217,15 @@ impl Decided {
         self.changes.iter().filter(moved).count() as u64
     }
 
+    fn suspect(&self) -> u64 {
+        let waits = |c: &&Change| c.finding.state.status == Status::Suspect;
+        self.changes.iter().filter(waits).count() as u64
+    }
+
     fn summary(self, written: u64) -> Summary {
         Summary {
             moved: self.moved(),
+            suspect: self.suspect(),
             owed: self.plan.items.len() as u64,
             unrouted: self.plan.unrouted(),
             run: self.run,

@@ -35,15 +35,17 @@ pub trait Probe: Send + Sync + 'static {
     /// Everything that must hold for the daemon to be ready.
     async fn ready(&self) -> Vec<Check>;
 
-    /// All metrics in the text format of Prometheus, version 0.0.4.
-    async fn metrics(&self) -> String;
+    /// All metrics in the text format of Prometheus, version 0.0.4; nothing when they cannot be read.
+    async fn metrics(&self) -> Option<String>;
 }
 
 /// Why the pages cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is taken or not ours.
-    #[error("cannot listen on {listen}: {source}")]
+    #[error(
+        "cannot listen on {listen}; if another program has the address, choose another with `web.listen`"
+    )]
     Listen {
         /// The address of `web.listen`.
         listen: SocketAddr,
@@ -104,11 +106,13 @@ async fn metrics(State(probe): State<Arc<dyn Probe>>) -> Response {
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     );
-    (
-        [text, (header::CACHE_CONTROL, "no-store")],
-        probe.metrics().await,
-    )
-        .into_response()
+    // No figures and figures of nothing are two things.
+    let (status, body) = match probe.metrics().await {
+        Some(body) => (StatusCode::OK, body),
+        None => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+    };
+    let headers = [text, (header::CACHE_CONTROL, "no-store")];
+    (status, headers, body).into_response()
 }
 
 fn no_store() -> [(HeaderName, &'static str); 1] {

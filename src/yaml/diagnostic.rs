@@ -3,6 +3,9 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+/// How many characters of a sentence are shown.
+const LONGEST: usize = 2_000;
+
 /// A place in a file. Lines and columns start at 1, columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -69,7 +72,7 @@ impl Diagnostic {
             code,
             level: Level::Error,
             place: place.clone(),
-            what: what.into(),
+            what: clipped(what.into()),
             help: None,
         }
     }
@@ -98,6 +101,15 @@ impl fmt::Display for Diagnostic {
         }
         Ok(())
     }
+}
+
+/// A sentence that quotes what was written does not repeat all of a file.
+fn clipped(mut what: String) -> String {
+    if let Some((end, _)) = what.char_indices().nth(LONGEST) {
+        what.truncate(end);
+        what.push('…');
+    }
+    what
 }
 
 /// The nearest of `known` to `word`, when it is near enough to be a slip of the keyboard.

@@ -11,7 +11,7 @@ use crate::{
     model::{
         finding::{Change, Effect, Origin},
         id::NoticeId,
-        notice::{Item, Mode},
+        notice::{Item, Kind, Mode, Word},
         people::Principal,
         policy::Severity,
     },
@@ -134,6 +134,8 @@ fn an_alert_says_what_why_where_evidence_ruled_out_and_what_to_do() {
     Rotate the secret in its store.
     Then redeploy the model.
     See the evidence and why nothing covers it: tripline explain fnd-067f01dbba3d
+    Say that the result is wrong: tripline findings wrong fnd-067f01dbba3d --by YOU --because WHY
+    Ask for an exception: tripline exception submit REQUEST.yaml
 
     --
     Why you get this: route 1: kind = 'finding' AND severity IN ('high', 'critical').
@@ -159,7 +161,7 @@ fn many_at_once_are_listed_and_the_rest_is_counted() {
     show("mass", &letter);
     assert_eq!(
         letter.subject,
-        "[HIGH] Several fail: Secrets used by production models are rotated within 90 days (secret-rotation-overdue, aws)"
+        "[HIGH] 241 fail: Secrets used by production models are rotated within 90 days (secret-rotation-overdue, aws)"
     );
     insta::assert_snapshot!(letter.text, @r#"
     NEW HIGH: 241 new findings in secret-rotation-overdue at once; probably the control or its source changed
@@ -321,7 +323,7 @@ fn the_headers_are_those_of_a_machine_that_lets_people_sort_and_thread() {
     insta::assert_snapshot!(headers(&wire(&digest(&material()), "ada@example.test")), @r#"
     From: Tripline <tripline@example.test>
     To: Ada <ada@example.test>
-    Subject: [Tripline] 20 Nov: 2 new, 1 resolved, 3 still open (oldest 40 d)
+    Subject: [Tripline] 20 Nov: 2 new, 1 resolved, 2 still open (oldest 40 d)
     Date: Fri, 20 Nov 2026 08:05:00 +0000
     Message-ID: <ntc-0123@example.test>
     In-Reply-To: <digest.8a4c01c5ee1d@example.test>
@@ -482,13 +484,13 @@ fn a_digest_begins_with_what_changed() {
     let material = material();
     assert_eq!(
         material.delta(),
-        "2 new · 1 resolved · 3 still open (oldest 40 d) · 2 overdue · 1 not checked · 1 exception ends within 14 d"
+        "2 new · 1 resolved · 2 still open (oldest 40 d) · 2 overdue · 1 not checked · 1 exception ends within 14 d"
     );
     let letter = digest(&material);
     show("digest", &letter);
     insta::assert_snapshot!(letter.text, @r#"
     Your controls since Thu 19 Nov 2026
-    2 new · 1 resolved · 3 still open (oldest 40 d) · 2 overdue · 1 not checked · 1 exception ends within 14 d
+    2 new · 1 resolved · 2 still open (oldest 40 d) · 2 overdue · 1 not checked · 1 exception ends within 14 d
 
     NEW
     - NEW CRITICAL: payments-db-password was last rotated 214 days ago; credit-scorer v3 depends on it
@@ -528,7 +530,7 @@ fn a_digest_begins_with_what_changed() {
     insta::assert_snapshot!("digest.html", letter.html);
     assert_eq!(
         letter.subject,
-        "[Tripline] 20 Nov: 2 new, 1 resolved, 3 still open (oldest 40 d)"
+        "[Tripline] 20 Nov: 2 new, 1 resolved, 2 still open (oldest 40 d)"
     );
 }
 
@@ -687,4 +689,53 @@ fn a_users_template_replaces_ours_and_a_broken_one_has_a_place() {
     assert_eq!((found[0].code, found[0].place.line), ("TL0651", 2));
     let missing = Templates::load(Some(&folder.path().join("nowhere"))).unwrap_err();
     assert_eq!(missing[0].code, "TL0650");
+}
+
+#[test]
+fn a_digest_counts_whatever_is_in_it_and_leaves_no_line_empty() {
+    let mut material = material();
+    material.entries.truncate(1);
+    material.entries[0].item.word = Word::CheckedAgain;
+    material.entries[0].item.kind = Kind::Gap;
+    let facts = &mut material.entries[0].facts;
+    (facts.finding, facts.environment, facts.because) = (None, None, None);
+    material.open.clear();
+    material.unchecked.clear();
+    material.ending.clear();
+    let letter = digest(&material);
+    assert_eq!(letter.subject, "[Tripline] 20 Nov: 1 checked again");
+    let (_, rest) = letter.text.split_once("- CHECKED AGAIN").unwrap();
+    assert!(
+        !rest.starts_with("\n \n") && !rest.contains("\n  \n"),
+        "{rest}"
+    );
+}
+
+#[test]
+fn a_mail_about_an_exception_says_in_its_subject_what_is_wanted() {
+    let subject = |word: Word| {
+        let mut bundle = bundle(&[opened("svc-07")], &Earlier::new());
+        bundle.entries.truncate(1);
+        let entry = &mut bundle.entries[0];
+        (entry.item.kind, entry.item.word) = (Kind::Exception, word);
+        entry.facts.subject = Some("EXC-2026-0001".to_owned());
+        entry.facts.title = "Later rotation".to_owned();
+        entry.facts.due_at = Some(now());
+        bundle.subject_line()
+    };
+    assert_eq!(
+        [
+            Word::Requested,
+            Word::InfoNeeded,
+            Word::Decided,
+            Word::Ended
+        ]
+        .map(subject),
+        [
+            "[DECISION WANTED] EXC-2026-0001 by 20 Nov: Later rotation",
+            "[INFORMATION NEEDED] EXC-2026-0001 by 20 Nov: Later rotation",
+            "[DECIDED] EXC-2026-0001: Later rotation",
+            "[OUT OF FORCE] EXC-2026-0001: Later rotation",
+        ]
+    );
 }

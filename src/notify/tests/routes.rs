@@ -82,3 +82,20 @@ fn a_channel_that_would_give_something_away_is_refused() {
     TL0104 tripline.yaml:2:9: `teams` is not one of `smtp`, `webhook`, `slack`, `pagerduty`, `alertmanager`
     "#);
 }
+
+#[test]
+fn a_route_that_never_matches_is_refused_and_findings_that_none_matches_are_said() {
+    insta::assert_snapshot!(wrong(
+        r#"
+routes:
+  - { when: "kind = 'findings' AND severity IN ('hihg', 'critical')", to: [owner] }
+  - { when: "'ml-platfrom' = team OR subject = 'anything' OR origin <> 'single'", to: [owner] }
+"#
+    ), @"");
+    insta::assert_snapshot!(wrong(
+        r#"
+routes:
+  - { when: "kind = 'finding' AND severity = 'critical' AND environment = 'production'", to: [owner] }
+"#
+    ), @"");
+}

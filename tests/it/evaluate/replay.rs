@@ -291,6 +291,7 @@ async fn a_population_larger_than_its_memory_is_judged_all_the_same() {
         memory,
         spill: Some(spill.path().to_owned()),
         partitions: 2,
+        ..Limits::default()
     };
     let evidence = case::evidence(&case, &archive).await;
     let control = case::control(&case);

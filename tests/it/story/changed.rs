@@ -8,7 +8,10 @@ use tripline::{
     store::{Store, mutes},
 };
 
-use super::company::{CONTROL, Company, Receiver, TO_SOC, stores, webhook};
+use super::{
+    company::{CONTROL, Company, Receiver, TO_SOC, stores, webhook},
+    register::Office,
+};
 use crate::systems::mails_to;
 
 /// A vendor's review lapsed, and the security team was told.
@@ -336,5 +339,33 @@ async fn a_mute_keeps_silent_until_it_ends_and_not_longer_than_it_may() {
         mute(&["end", id]).ends(2);
         assert_eq!(company.on.list(&["mute"]).len(), 0);
         company.verified();
+    }
+}
+
+/// What a control that is away says of a subject is nothing: no exception of it ends, and when it is back they cover
+/// what they covered.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exception_outlives_a_control_that_is_away() {
+    for store in stores().await {
+        let o = Office::new(store);
+        let low = [
+            ("facets", "{ business_impact: low, legal_exposure: false }"),
+            ("expires_at", "2031-06-09T08:00:00Z"),
+        ];
+        o.asks("2031-06-02T08:00:00Z", &low).ends(0);
+        o.looks("2031-06-02T08:05:00Z");
+        let open = o.open();
+        assert_eq!(open, ["V-10", "V-2", "V-3"]);
+        let file = o.on.path("controls/review.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        o.check("2031-06-02T08:10:00Z").ends(2);
+        let meant = ["check", "--let-go", "--as-of", "2031-06-02T08:20:00Z"];
+        o.on.run(&meant, None).ends(0);
+        let stands = o.stands("EXC-2031-0001", "2031-06-02T08:21:00Z");
+        assert_eq!(stands["stands"], "active", "{stands:#}");
+        fs::write(&file, &text).unwrap();
+        o.looks("2031-06-02T09:00:00Z");
+        assert_eq!(o.open(), open);
     }
 }

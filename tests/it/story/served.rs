@@ -187,3 +187,72 @@ fn an_edit_is_taken_whole_or_not_at_all() {
     daemon.signal("-HUP");
     daemon.says("nothing changed");
 }
+
+/// A whole folder that is put in the place of another is seen, and so is what is edited in it afterwards; one without
+/// controls is not believed.
+#[test]
+fn a_folder_that_was_replaced_is_still_watched_and_an_empty_one_is_refused() {
+    let on = installation();
+    let daemon = Daemon::start(&on);
+    daemon.says("ran");
+    let (folder, aside) = (on.path("controls"), on.path("aside"));
+    let file = folder.join("vendors-review-overdue.yaml");
+    let good = fs::read_to_string(&file).unwrap();
+    fs::rename(&folder, &aside).unwrap();
+    let refused = daemon.says("the files hold no control any more");
+    assert_eq!(refused["level"], "ERROR", "{refused}");
+    fs::create_dir(&folder).unwrap();
+    fs::write(&file, good.replace("title: ", "title: Again, ")).unwrap();
+    assert_eq!(daemon.says("reloaded")["controls"], 1);
+    fs::write(&file, good.replace("title: ", "title: Once more, ")).unwrap();
+    assert_eq!(daemon.says("reloaded")["controls"], 1);
+    assert!(on.list(&["findings", "--all"]).len() == 1);
+}
+
+/// The store is moved away under the daemon: it is not ready any more, and makes no new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_gone_is_no_new_store() {
+    let on = installation();
+    let mut daemon = Daemon::start(&on);
+    daemon.says("ran");
+    assert_eq!(daemon.get("/readyz").await.0, 200);
+    daemon.signal("-TERM");
+    daemon.says("stopped");
+    daemon.child.wait().unwrap();
+    let daemon = Daemon::start(&on);
+    fs::rename(on.path("data"), on.path("gone")).unwrap();
+    let (status, said) = daemon.get("/readyz").await;
+    assert_eq!(status, 503, "{said}");
+    assert!(!on.path("data/tripline.db").exists());
+    drop(daemon);
+    // The key remembers that there was a log.
+    let said = on.run(&["check"], None);
+    said.ends(4);
+    assert!(
+        said.err().contains("is its folder mounted?"),
+        "{}",
+        said.err()
+    );
+    assert!(!on.path("data/tripline.db").exists());
+    // Somebody makes a new one: one key does not sign two logs.
+    on.run(&["db", "migrate"], None).ends(0);
+    let said = on.run(&["check"], None);
+    said.ends(4);
+    assert!(
+        said.err().contains("one key never signs two logs"),
+        "{}",
+        said.err()
+    );
+    on.run(&["audit", "new-key"], None).ends(2);
+    on.run(&["audit", "new-key", "--yes"], None).ends(0);
+    on.run(&["check"], None).ends(0);
+    on.run(&["audit", "verify"], None).ends(0);
+    // The key of a log that was signed is not made anew.
+    fs::rename(on.path("audit.key"), on.path("lost.key")).unwrap();
+    let said = on.run(&["check"], None);
+    said.ends(4);
+    assert!(said.err().contains("is not there"), "{}", said.err());
+    assert!(!on.path("audit.key").exists());
+    fs::rename(on.path("lost.key"), on.path("audit.key")).unwrap();
+    on.run(&["check"], None).ends(0);
+}

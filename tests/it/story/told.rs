@@ -295,3 +295,55 @@ async fn a_digest_comes_at_eight_in_berlin_in_winter_and_in_summer_and_never_for
         company.verified();
     }
 }
+
+/// A refused reload, a channel that nobody can use and a route that never matches are all said where somebody looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_notice_from_going_out_is_said_before_it_has_to() {
+    for (store, _kept) in stores().await.into_iter().take(1) {
+        let soc = Receiver::open().await;
+        let Some(company) = Company::new(&store, &webhook(&soc), TO_SOC) else {
+            return;
+        };
+        company.begins();
+        let said = company.on.run(&["doctor"], None).ends(0);
+        for wanted in [
+            "channel mail: ",
+            "lets us in",
+            "channel soc: 127.0.0.1 answers",
+        ] {
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        }
+        let good = std::fs::read_to_string(company.on.path("tripline.yaml")).unwrap();
+        let shut = good.replace("secret: { file: hook }", "secret: { env: NOBODY_SET_THIS }");
+        company.on.write("tripline.yaml", &shut);
+        let said = company.on.run(&["doctor"], None).ends(3);
+        assert!(said.contains("NOBODY_SET_THIS"), "{said}");
+        let never = good.replace(
+            "kind = 'finding'",
+            "kind = 'findings' AND team = 'procurment'",
+        );
+        company.on.write("tripline.yaml", &never);
+        let said = company.on.run(&["validate"], None).ends(2);
+        for wanted in ["did you mean `finding`?", "did you mean `procurement`?"] {
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        }
+        let low = good.replace("kind = 'finding'", "kind = 'finding' AND severity = 'low'");
+        company.on.write("tripline.yaml", &low);
+        let said = company.on.run(&["validate"], None).ends(0);
+        assert!(
+            said.contains("no route can match a finding of severity `high`, `critical`"),
+            "{said}"
+        );
+        company.lapsed(&[0]);
+        company.check("2031-06-02T08:00:00Z").ends(1);
+        let finding = &company.on.list(&["findings"])[0]["id"];
+        let said = company
+            .on
+            .run(&["explain", finding.as_str().unwrap()], None)
+            .ends(0);
+        assert!(
+            said.contains("no route of tripline.yaml that matched it"),
+            "{said}"
+        );
+    }
+}
