@@ -110,10 +110,7 @@ impl Context {
             clock,
             channels: Channels::open(&options.channels).map_err(|(id, e)| Error::Channel(id, e))?,
             templates: Templates::load(options.notices.templates.as_deref()).map_err(said)?,
-            site: Site {
-                organisation: organisation.to_owned(),
-                url: options.notices.url.as_ref().map(|u| u.value.clone()),
-            },
+            site: options.site(organisation),
             all_quiet: options.notices.all_quiet,
             holder,
             settled: Mutex::default(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::email;
+use super::{bundle::Site, email};
 use crate::{
     catalog::secret::Secret,
     choice,
@@ -407,4 +407,14 @@ pub struct Options {
     pub routes: Vec<Route>,
     /// `notices:`.
     pub notices: Notices,
+}
+
+impl Options {
+    /// Where this Tripline is.
+    pub fn site(&self, organisation: &str) -> Site {
+        Site {
+            organisation: organisation.to_owned(),
+            url: self.notices.url.as_ref().map(|u| u.value.clone()),
+        }
+    }
 }

@@ -28,7 +28,14 @@ const SILENCE: TimeDelta = TimeDelta::weeks(26);
 /// # Errors
 /// The store or the evidence cannot be read.
 pub async fn history(cx: &Context, set: &Set) -> Result<History, Error> {
-    let now = cx.clock.now();
+    history_at(cx, set, cx.clock.now()).await
+}
+
+/// The same with what exceptions covered, and what was decided, at an instant.
+///
+/// # Errors
+/// The store or the evidence cannot be read.
+pub async fn history_at(cx: &Context, set: &Set, now: DateTime<Utc>) -> Result<History, Error> {
     let mut tx = cx.store.read().await?;
     let mut asks = signals::past(&mut tx).await?;
     for record in exceptions::list(&mut tx, &exceptions::Filter::default()).await? {
@@ -62,7 +69,7 @@ pub async fn history(cx: &Context, set: &Set) -> Result<History, Error> {
             .filter(|a| a.control == one.control)
             .map(|a| a.team.as_str())
             .collect();
-        let counted = teams_in_scope(cx, set, &ControlId::new(&one.control)).await?;
+        let counted = teams_in_scope(cx, set, &ControlId::new(&one.control), now).await?;
         // Where one team answers for what others need, its rows do not say who is in scope.
         one.teams = counted.filter(|n| *n as usize >= asked.len());
     }
@@ -263,7 +270,12 @@ fn outcome(record: &Record, now: DateTime<Utc>) -> (Decided, Option<NaiveDate>) 
 }
 
 /// How many teams answer for something that a control looks at, by its last evidence; nothing when its rows name nobody.
-async fn teams_in_scope(cx: &Context, set: &Set, id: &ControlId) -> Result<Option<u32>, Error> {
+async fn teams_in_scope(
+    cx: &Context,
+    set: &Set,
+    id: &ControlId,
+    now: DateTime<Utc>,
+) -> Result<Option<u32>, Error> {
     let Some(control) = set.catalog.control(id) else {
         return Ok(None);
     };
@@ -271,7 +283,7 @@ async fn teams_in_scope(cx: &Context, set: &Set, id: &ControlId) -> Result<Optio
         return Ok(None);
     };
     let mut tx = cx.store.read().await?;
-    let Some(run) = runs::last_counted(&mut tx, id).await? else {
+    let Some(run) = runs::last_counted_by(&mut tx, id, Some(now)).await? else {
         return Ok(None);
     };
     let Ok((then, evidence)) = reopened(&mut tx, set, &run).await? else {

@@ -15,9 +15,9 @@ mod what_if;
 pub use adopt::adopt;
 pub use conclude::{Doing, conclude};
 pub use draft::{Draft, draft};
-pub use history::{beginning, history};
+pub use history::{beginning, history, history_at};
 pub use look::{Looked, calibration, judged, keep_calibration, look, options, weekly};
-pub use suggest::{Suggestions, Untried, scope, suggest};
+pub use suggest::{Suggestions, Untried, scope, suggest, suggest_by};
 pub use what_if::{Latest, Moved, Week, WhatIf, monday, what_if};
 
 use crate::{

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{
@@ -113,12 +114,26 @@ pub async fn suggest(
     control: &ControlId,
     descriptors: &[BTreeMap<String, String>],
 ) -> Result<Vec<Suggestions>, Error> {
+    suggest_by(cx, set, control, descriptors, None).await
+}
+
+/// The same over the last evidence of an instant or before.
+///
+/// # Errors
+/// There is no such control, nothing could be tried ([`Untried`]), or the store or the evidence cannot be read.
+pub async fn suggest_by(
+    cx: &Context,
+    set: &Set,
+    control: &ControlId,
+    descriptors: &[BTreeMap<String, String>],
+    by: Option<DateTime<Utc>>,
+) -> Result<Vec<Suggestions>, Error> {
     let (control, now) = known(set, control)?;
     if !now.params.values().any(is_limit) {
         return Err(Untried::NoLimit(control.id.clone()).into());
     }
     let mut tx = cx.store.read().await?;
-    let Some(run) = runs::last_counted(&mut tx, &control.id).await? else {
+    let Some(run) = runs::last_counted_by(&mut tx, &control.id, by).await? else {
         return Err(Untried::NotRun(control.id.clone()).into());
     };
     let (then, evidence) = match reopened(&mut tx, set, &run).await? {

@@ -10,7 +10,7 @@ use super::{
     options::Options,
     stats,
 };
-use crate::signal::ask::Decided;
+use crate::signal::{ask::Decided, standing::Unjudged};
 
 /// A control whose budget is exceeded.
 #[derive(Debug, Clone)]
@@ -76,45 +76,105 @@ fn judge(
     control: usize,
     (growth, shares): (&Growth, &Shares),
 ) -> Option<Overspent> {
-    let entry = index.controls.get(control)?;
-    let budget = entry.watched?.budget?;
+    let held = held(index, options, today, control)?;
+    let spent = weighed(index, options, (control, &held), growth)?;
+    let is_judged = unjudged(index, options, today, &held).is_none();
+    if !is_judged || spent.posterior < options.credibility {
+        return None;
+    }
+    let (key, runner_up) = contrast(options, control, &held.rows, shares);
+    Some(Overspent {
+        key,
+        runner_up,
+        ..spent
+    })
+}
+
+/// Who holds an exception from a control in its budget's year.
+pub(crate) struct Held<'i> {
+    /// After this day.
+    from: i32,
+    /// The approved asks.
+    rows: Vec<&'i Row>,
+    /// Those without the densest days.
+    spread: Vec<&'i Row>,
+    /// Distinct teams of all of them, and teams that are covered beside them.
+    pub(crate) teams: u32,
+    /// The same without the densest days.
+    lasting: u32,
+}
+
+/// Counts who holds one. Whoever is covered by what another team asked for holds an exception as well.
+pub(crate) fn held<'i>(
+    index: &'i Index<'_>,
+    options: &Options,
+    today: i32,
+    control: usize,
+) -> Option<Held<'i>> {
+    let id = index.controls.get(control)?.id;
     let (from, rows) = year(index, options, today, control)?;
-    let seen = today - from.max(index.since - 1);
-    if count(rows.len()) < options.budget_min_asks || seen < days(options.budget_min_weeks) {
-        return None;
-    }
     let spread: Vec<&Row> = without_burst(&rows, options.burst_days).collect();
-    let departments = distinct(spread.iter().filter_map(|r| r.department));
-    let quarter = |r: &&Row| u32::try_from((today - r.day) / 91).unwrap_or(0);
-    if departments != 0 && departments < options.min_departments
-        || distinct(spread.iter().map(quarter)) < options.budget_quarters
-    {
-        return None;
-    }
-    // Whoever is covered by what another team asked for holds an exception as well.
-    let beside = findings::beside(index, entry.id, &spread);
-    let teams = distinct(spread.iter().map(|r| r.team)) + count(beside.len());
+    let teams = |rows: &[&Row]| {
+        let beside = findings::beside(index, id, rows);
+        distinct(rows.iter().map(|r| r.team)) + count(beside.len())
+    };
+    Some(Held {
+        teams: teams(&rows),
+        lasting: teams(&spread),
+        from,
+        rows,
+        spread,
+    })
+}
+
+/// The share of teams against the declared budget, judged or not; nothing where none is declared.
+pub(crate) fn weighed(
+    index: &Index<'_>,
+    options: &Options,
+    (control, held): (usize, &Held<'_>),
+    growth: &Growth,
+) -> Option<Overspent> {
+    let budget = index.controls.get(control)?.watched?.budget?;
     let scope = scope(index, control);
     let growth = growth.without(control);
     // A team that asks g times as often holds an exception with the chance that one of g asks would give.
     let allowed = 1.0 - (1.0 - budget.clamp(0.0, 1.0)).powf(growth);
-    let posterior = stats::share_above(allowed, teams.min(scope), scope, options.budget_prior);
-    if posterior < options.credibility {
-        return None;
-    }
-    let (key, runner_up) = contrast(options, control, &rows, shares);
+    let teams = held.lasting;
     Some(Overspent {
         control,
-        key,
-        runner_up,
-        from,
+        key: ALL,
+        runner_up: None,
+        from: held.from,
         teams,
         scope,
         budget,
         allowed,
         growth,
-        posterior,
+        posterior: stats::share_above(allowed, teams.min(scope), scope, options.budget_prior),
     })
+}
+
+/// Why a budget is not judged, however many teams hold an exception.
+pub(crate) fn unjudged(
+    index: &Index<'_>,
+    options: &Options,
+    today: i32,
+    held: &Held<'_>,
+) -> Option<Unjudged> {
+    let seen = today - held.from.max(index.since - 1);
+    let departments = distinct(held.spread.iter().filter_map(|r| r.department));
+    let quarter = |r: &&Row| u32::try_from((today - r.day) / 91).unwrap_or(0);
+    if count(held.rows.len()) < options.budget_min_asks {
+        Some(Unjudged::FewAsks)
+    } else if seen < days(options.budget_min_weeks) {
+        Some(Unjudged::TooYoung)
+    } else if departments != 0 && departments < options.min_departments {
+        Some(Unjudged::FewDepartments)
+    } else if distinct(held.spread.iter().map(quarter)) < options.budget_quarters {
+        Some(Unjudged::FewQuarters)
+    } else {
+        None
+    }
 }
 
 /// Teams in a control's scope: as declared for it, else all of the organisation, else all that ever asked for anything.
@@ -128,13 +188,13 @@ pub(crate) fn scope(index: &Index<'_>, control: usize) -> u32 {
 /// How the volume of asks grew since the register's first year, in which budgets were declared. That year begins where
 /// four quarters in a row saw asks: a register that is only being taken up, or a few old asks far from all others,
 /// say nothing of how much was asked for.
-struct Growth {
+pub(crate) struct Growth {
     first: Vec<u32>,
     last: Vec<u32>,
 }
 
 impl Growth {
-    fn of(index: &Index<'_>, options: &Options, today: i32) -> Self {
+    pub(crate) fn of(index: &Index<'_>, options: &Options, today: i32) -> Self {
         let quarter = days(13);
         let quarters = (options.budget_weeks / 13).max(1);
         // Counted by quarter, as everything is: one busy team is no growth.

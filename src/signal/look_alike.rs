@@ -4,12 +4,12 @@
 use super::{
     account,
     ask::Decided,
-    cells::{Shares, arity, cells},
+    cells::{Shares, arity, cells, distinct},
     emergence::{Found, Leftover, Volume, days, gates, past},
     gate::{GateName, Verdict, busiest, incident},
     index::{Index, Key, Row},
     options::Options,
-    pattern::{Because, LookAlike},
+    pattern::{Because, LookAlike, Observed},
     stats, wording,
 };
 
@@ -103,7 +103,12 @@ fn judge(
     let rows = account::rows(index, control, best.key, span);
     let fresh: Vec<&Row> = rows.iter().copied().filter(|r| !r.renewal).collect();
     let counted: Vec<&Row> = fresh.iter().copied().filter(|r| r.counts(today)).collect();
-    let observed = account::observed(&rows, &counted, options, today);
+    // None of these speaks for a pattern, so its teams are all that asked.
+    let observed = Observed {
+        teams: distinct(fresh.iter().map(|r| r.team)),
+        departments: distinct(fresh.iter().filter_map(|r| r.department)),
+        ..account::observed(&rows, &counted, options, today)
+    };
     let (gates, left) = gates(index, options, today, (control, best.key, best.weeks));
     let because = because(options, today, &fresh, &gates, &observed, left);
     let name = gate_of(because);
@@ -146,7 +151,7 @@ fn because(
     today: i32,
     fresh: &[&Row],
     gates: &[super::gate::Gate],
-    observed: &super::pattern::Observed,
+    observed: &Observed,
     left: Leftover,
 ) -> Because {
     let fails = |name| {

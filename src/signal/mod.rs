@@ -18,6 +18,7 @@ pub mod options;
 pub mod pattern;
 pub mod record;
 mod rules;
+mod standing;
 pub mod stats;
 pub mod suggest;
 mod text;
@@ -30,6 +31,7 @@ pub use detect::{detect, run};
 pub use index::Index;
 pub use options::Options;
 pub use pattern::{Detected, Kind, LookAlike, Pattern, Tier};
+pub use standing::{Spending, Standing, Unjudged, standings};
 pub use weekly::{Brief, backtest};
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub struct Observed {
     pub duplicates: u32,
     /// Independent asks that speak for a pattern, of each team no more than the cap.
     pub units: u32,
-    /// Distinct teams among those that speak for it.
+    /// Distinct teams among those that speak for it; of what only looks like a pattern, all that asked.
     pub teams: u32,
     /// Distinct departments among them.
     pub departments: u32,

@@ -138,10 +138,24 @@ pub async fn last(tx: &mut Tx, control: &ControlId) -> Result<Option<Run>> {
 
 /// The last run of a control whose outcomes counted. The same evidence is not counted twice.
 pub async fn last_counted(tx: &mut Tx, control: &ControlId) -> Result<Option<Run>> {
-    let sql =
-        "select * from run where control = $1 and counted order by instant desc, id desc limit 1";
-    let raw: Option<Raw> =
-        on!(tx, c => sqlx::query_as(sql).bind(control.as_str()).fetch_optional(c).await)?;
+    last_counted_by(tx, control, None).await
+}
+
+/// The same of those that judged at an instant or before.
+pub async fn last_counted_by(
+    tx: &mut Tx,
+    control: &ControlId,
+    by: Option<DateTime<Utc>>,
+) -> Result<Option<Run>> {
+    let raw: Option<Raw> = on!(tx, c => {
+        let mut q = QueryBuilder::new("select * from run where counted and control = ");
+        q.push_bind(control.as_str());
+        if let Some(by) = by {
+            q.push(" and instant <= ").push_bind(us(by));
+        }
+        q.push(" order by instant desc, id desc limit 1");
+        q.build_query_as().fetch_optional(c).await
+    })?;
     raw.map(Raw::read).transpose()
 }
 

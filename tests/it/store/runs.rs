@@ -1,5 +1,6 @@
 //! Runs, the snapshots they used, the definitions they were judged by, and what may be forgotten.
 
+use chrono::TimeDelta;
 use serde_json::json;
 use tripline::{
     model::{
@@ -71,6 +72,13 @@ async fn a_run_is_read_back_with_the_evidence_it_used() {
             runs::last_counted(&mut tx, &"b".into()).await.unwrap(),
             None
         );
+        for (by, then) in [
+            (first.instant, Some(first.clone())),
+            (first.instant - TimeDelta::microseconds(1), None),
+        ] {
+            let found = runs::last_counted_by(&mut tx, &"a".into(), Some(by)).await;
+            assert_eq!(found.unwrap(), then, "by {by}");
+        }
         assert_eq!(
             runs::named(&mut tx, "01A").await.unwrap(),
             Found::One(first.clone())
