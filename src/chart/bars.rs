@@ -32,12 +32,8 @@ pub struct Bar {
     pub interval: Option<(f64, f64)>,
     /// Its limit.
     pub limit: Option<f64>,
-}
-
-impl Bar {
-    fn is_over(&self) -> bool {
-        self.limit.is_some_and(|limit| self.value > limit)
-    }
+    /// Whether it is above that beyond doubt; a bar that is longer than its limit may be so by chance.
+    pub is_over: bool,
 }
 
 impl Bars {
@@ -113,7 +109,7 @@ impl Bars {
             }
         };
         // Under an interval or a limit the bar is light, so that they can be seen on it.
-        let class = match (bar.is_over(), bar.interval.is_some() || bar.limit.is_some()) {
+        let class = match (bar.is_over, bar.interval.is_some() || bar.limit.is_some()) {
             (true, _) => "bar soft hot",
             (false, true) => "bar soft",
             (false, false) => "bar",

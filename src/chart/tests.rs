@@ -29,6 +29,7 @@ fn bar(label: &str, value: f64) -> Bar {
         note: String::new(),
         interval: Some((0.1, 0.3)),
         limit: Some(0.1),
+        is_over: true,
     }
 }
 

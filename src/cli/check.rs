@@ -101,7 +101,8 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     // What time and the files do to exceptions: also what happened while nobody was there.
     let last = register::sweep(&opened.cx, &opened.set).await?;
     review::turn(&opened.cx, &opened.set).await?;
-    quarterly(&opened.cx, &opened.set, &opened.config.organisation).await?;
+    let site = opened.config.notify.site(&opened.config.organisation);
+    quarterly(&opened.cx, &opened.set, &site).await?;
     bar.finish_and_clear();
     let delivery = wire::delivery(&opened.cx, &opened.config)?;
     let told = deliver::once(&delivery, &opened.set).await?;

@@ -23,7 +23,7 @@ use crate::{
     report::{
         self, changes, pack, process,
         sample::{self, Draw},
-        trend::{self, gather::Asked},
+        trend::{self, gather::Asked, model::Trend},
     },
     store::reports,
 };
@@ -81,8 +81,14 @@ pub enum What {
         #[arg(long, value_name = "FOLDER")]
         into: Option<PathBuf>,
     },
-    /// Reports that were made, the newest first.
-    Kept,
+    /// Trend reports that were made, the newest first; or one of them as it was made, after its digest was checked.
+    Kept {
+        /// The beginning of its digest, or a quarter for the newest of it.
+        which: Option<String>,
+        /// Write it into this folder; with `csv`, one file for each figure.
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
     /// The evidence that an exception process is established and followed, as one signed folder.
     Pack {
         /// The folder; empty or not there yet.
@@ -138,14 +144,12 @@ pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::
     if let What::Trend { period, into } = &args.what {
         return trend(period.as_deref(), into.as_deref(), opened, out).await;
     }
+    if let What::Kept { which, into } = &args.what {
+        return kept(which.as_deref(), into.as_deref(), opened, out).await;
+    }
     let mut tx = opened.store().read().await?;
     match &args.what {
-        What::Trend { .. } => {}
-        What::Kept => {
-            let all = reports::list(&mut tx, trend::send::KIND).await?;
-            let columns = ["period", "made_at", "content"].map(|c| column(c, c));
-            out.list(&columns, all.iter().map(|r| object(json!(r))))?;
-        }
+        What::Trend { .. } | What::Kept { .. } => {}
         What::Process => {
             out.text(&process::markdown(
                 &opened.set.catalog,
@@ -272,38 +276,110 @@ async fn trend(
     if asked.from > opened.now().date_naive() {
         return refuse(USAGE, format!("{} has not begun", asked.name));
     }
-    let organisation = &opened.config.organisation;
-    let made = trend::gather::gather(&opened.cx, &opened.set, organisation, asked).await?;
+    let site = opened.config.notify.site(&opened.config.organisation);
+    let made = trend::gather::gather(&opened.cx, &opened.set, &site, asked).await?;
     let content = trend::send::keep(&opened.cx, &made).await?;
+    let said = format!("kept as {}, and in the audit log.", content.short());
+    if let Err(why) = write(&forms(&made, out.format())?, into, &said, out)? {
+        return refuse(USAGE, why);
+    }
+    Ok(ExitCode::from(CLEAN))
+}
+
+/// A report in a format: its files with their names.
+fn forms(made: &Trend, format: Format) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let name = format!("trend-{}", made.period.name);
-    let files: Vec<(String, Vec<u8>)> = match out.format() {
-        Format::Html => vec![(format!("{name}.html"), trend::html::render(&made)?.into())],
-        Format::Json | Format::Ndjson => vec![(format!("{name}.json"), trend::json::bytes(&made)?)],
-        Format::Csv => trend::columns::files(&made)?,
+    Ok(match format {
+        Format::Html => vec![(format!("{name}.html"), trend::html::render(made)?.into())],
+        Format::Json | Format::Ndjson => vec![(format!("{name}.json"), trend::json::bytes(made)?)],
+        Format::Csv => trend::columns::files(made)?,
         Format::Table | Format::Md => {
-            vec![(format!("{name}.md"), trend::markdown::render(&made)?.into())]
+            vec![(format!("{name}.md"), trend::markdown::render(made)?.into())]
         }
-    };
+    })
+}
+
+/// Writes files into a folder and says so with `said`; a single one without a folder to the reader. What was asked wrongly
+/// is given back.
+fn write(
+    files: &[(String, Vec<u8>)],
+    into: Option<&Path>,
+    said: &str,
+    out: &mut Out,
+) -> anyhow::Result<Result<(), &'static str>> {
     let Some(folder) = into else {
-        let [(_, only)] = files.as_slice() else {
-            return refuse(
-                USAGE,
-                "one file for each figure: name a folder with `--into`",
-            );
+        let [(_, only)] = files else {
+            return Ok(Err("one file for each figure: name a folder with `--into`"));
         };
         out.text(&String::from_utf8_lossy(only))?;
-        return Ok(ExitCode::from(CLEAN));
+        return Ok(Ok(()));
     };
     fs::create_dir_all(folder)?;
-    for (name, bytes) in &files {
+    for (name, bytes) in files {
         fs::write(folder.join(name), bytes)?;
     }
     let many = counted(files.len() as u64, "file");
-    let said = format!(
-        "{many} in {}; kept as {}, and in the audit log.",
-        folder.display(),
-        content.short()
+    Out::stderr().line(format!("{many} in {}; {said}", folder.display()))?;
+    Ok(Ok(()))
+}
+
+/// Lists the reports that were kept, or gives one of them.
+async fn kept(
+    which: Option<&str>,
+    into: Option<&Path>,
+    opened: &Opened,
+    out: &mut Out,
+) -> anyhow::Result<ExitCode> {
+    let mut tx = opened.store().read().await?;
+    let all = reports::list(&mut tx, trend::send::KIND).await?;
+    let Some(name) = which else {
+        let columns = [
+            column("period", "PERIOD"),
+            column("made_at", "MADE AT"),
+            column("content", "SHA-256 OF ITS CONTENT"),
+        ];
+        out.list(&columns, all.iter().map(|r| object(json!(r))))?;
+        return Ok(ExitCode::from(CLEAN));
+    };
+    // The newest of a quarter, or the one whose digest begins so.
+    let newest = all.iter().find(|r| r.period.eq_ignore_ascii_case(name));
+    let lower = name.to_ascii_lowercase();
+    let found = newest.map_or_else(
+        || {
+            all.iter()
+                .filter(|r| r.content.starts_with(&lower))
+                .collect()
+        },
+        |one| vec![one],
     );
-    Out::stderr().line(said)?;
+    let one = match found.as_slice() {
+        [one] => *one,
+        [] => {
+            let said = format!("no report `{name}` is kept; `tripline report kept` lists them");
+            return refuse(USAGE, said);
+        }
+        _ => return refuse(USAGE, format!("more than one report begins with `{name}`")),
+    };
+    let digest = one.content.parse().map_err(anyhow::Error::msg)?;
+    let body = reports::get(&mut tx, digest).await?.unwrap_or_default();
+    if !trend::json::is_kept(&body, &one.content)? {
+        let said = format!("what is kept as {} is not what was made", digest.short());
+        return refuse(OPEN, said);
+    }
+    let files = if matches!(out.format(), Format::Table | Format::Json | Format::Ndjson) {
+        vec![(
+            format!("trend-{}.json", one.period),
+            trend::json::written(body)?,
+        )]
+    } else if let Ok(made) = serde_json::from_value::<Trend>(body) {
+        forms(&made, out.format())?
+    } else {
+        let said = "it was made by another version, which had other parts: only JSON can be given";
+        return refuse(USAGE, said);
+    };
+    let said = format!("it is what was kept as {}.", digest.short());
+    if let Err(why) = write(&files, into, &said, out)? {
+        return refuse(USAGE, why);
+    }
     Ok(ExitCode::from(CLEAN))
 }

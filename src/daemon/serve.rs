@@ -378,7 +378,8 @@ async fn govern(daemon: Arc<Daemon>) {
             Err(error) => tracing::error!(%error, "the register could not be looked at"),
         }
         let set = daemon.live.get();
-        match quarterly(&daemon.cx, &set, &daemon.config.organisation).await {
+        let site = daemon.config.notify.site(&daemon.config.organisation);
+        match quarterly(&daemon.cx, &set, &site).await {
             Ok(0) => {}
             Ok(owed) => {
                 tracing::info!(owed, "the report of the last quarter");

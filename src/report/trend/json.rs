@@ -1,5 +1,6 @@
-//! The report as JSON: the model with its sentences, keys sorted, no white space, and the SHA-256 of all the rest in
-//! `content_sha256`. The same report is the same bytes, so it can be kept and compared.
+//! The report as JSON: the model with its sentences, keys sorted, no white space, and in `content_sha256` the SHA-256 of
+//! all but itself and `made`, which says when and where the report was made. A report of the same register has the same
+//! digest, whenever it is made and in whatever form it is written, so that forms can be compared with each other.
 
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
@@ -8,6 +9,9 @@ use super::{Error, model::Trend, sentences};
 
 /// The name of the hash.
 const HASH: &str = "content_sha256";
+
+/// The name of what is no content.
+const MADE: &str = "made";
 
 /// What is written, as a value: the places that cells name are places in it.
 pub fn value(trend: &Trend) -> Result<Value, Error> {
@@ -42,28 +46,47 @@ pub fn bytes(trend: &Trend) -> Result<Vec<u8>, Error> {
     if let Value::Object(map) = &mut value {
         map.insert(HASH.to_owned(), Value::String(hash));
     }
-    let mut bytes = serde_json::to_vec(&sorted(value))?;
+    written(value)
+}
+
+/// The file of a report that was kept.
+pub fn written(body: Value) -> Result<Vec<u8>, Error> {
+    let mut bytes = serde_json::to_vec(&sorted(body))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
-/// Whether a file is what it was. The hash is of the text without the member that holds it, so nothing has to be read as
-/// a number to check it.
+/// Whether a report that was kept is what it was when it got this digest.
+pub fn is_kept(body: &Value, digest: &str) -> Result<bool, Error> {
+    Ok(hash(body)? == digest)
+}
+
+/// Whether a file is what it was. The hash is of the text without the members that it does not hold, so nothing has to be
+/// read as a number to check it.
 pub fn is_intact(file: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(file) else {
         return false;
     };
-    // Inside of a string the quotes would be escaped, so this is the member.
-    let member = format!("\"{HASH}\":\"");
-    let Some((before, rest)) = text.trim_end().split_once(&member) else {
+    let Some((rest, said)) = cut(text.trim_end(), HASH, "\"", "\",") else {
         return false;
     };
-    rest.split_once("\",")
-        .is_some_and(|(said, after)| sha256(format!("{before}{after}").as_bytes()) == said)
+    cut(&rest, MADE, "{", "},").is_some_and(|(rest, _)| sha256(rest.as_bytes()) == said)
+}
+
+/// A text without a member, and the value of that. Inside of a string its quotes would be escaped, so what is found is the
+/// member.
+fn cut(text: &str, name: &str, begin: &str, end: &str) -> Option<(String, String)> {
+    let (before, rest) = text.split_once(&format!("\"{name}\":{begin}"))?;
+    let (value, after) = rest.split_once(end)?;
+    Some((format!("{before}{after}"), value.to_owned()))
 }
 
 fn hash(value: &Value) -> Result<String, Error> {
-    Ok(sha256(&serde_json::to_vec(value)?))
+    let mut content = value.clone();
+    if let Value::Object(map) = &mut content {
+        map.retain(|name, _| name != HASH && name != MADE);
+    }
+    Ok(sha256(&serde_json::to_vec(&sorted(content))?))
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -29,8 +29,12 @@ const MOST: usize = 10;
 /// What stands under the mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Foot {
-    /// Why the reader gets it.
+    /// Why the reader gets it, in a sentence.
     pub why: String,
+    /// How the page is made, where it has no address.
+    pub command: Option<String>,
+    /// What else was made meanwhile, in a sentence.
+    pub beside: Option<String>,
     /// Where the reader ends it, or changes how often it comes.
     pub unsubscribe: Option<String>,
     /// The newest signed checkpoint of the audit log.
@@ -75,7 +79,7 @@ pub fn parts(trend: &Trend, foot: &Foot) -> Result<Parts, Error> {
     let subject = format!(
         "Exceptions and policies, {}: {} open",
         text::line(&trend.period.name),
-        text::counted(trend.signals.len() as u64, "signal"),
+        text::counted(trend.counts.open, "signal"),
     );
     let facts = json!({
         "subject": subject,
@@ -86,7 +90,7 @@ pub fn parts(trend: &Trend, foot: &Foot) -> Result<Parts, Error> {
         "rows": trend.signals.iter().take(MOST).map(row).collect::<Vec<_>>(),
         "more": trend.signals.len().saturating_sub(MOST),
         "counts": counts(trend),
-        "link": trend.link,
+        "link": trend.made.link,
         "foot": foot,
     });
     let environment = environment()?;
@@ -134,6 +138,7 @@ fn row(signal: &Signal) -> Row {
         _ => "calm",
     };
     let due = match &signal.due {
+        Known::Value(day) if signal.is_overdue => format!("overdue since {}", day.shown()),
         Known::Value(day) => format!("due {}", day.shown()),
         Known::Unknown(_) => "no due date".to_owned(),
     };
@@ -143,11 +148,16 @@ fn row(signal: &Signal) -> Row {
         tone,
         sentence: text::line(&signal.sentence),
         line: text::line(&format!(
-            "{} · {} · {} · expected {} · {} · {due}",
+            "{} · {} · {}{} · {} · {due}",
             signal.id,
             signal.policy,
             signal.kind.word(),
-            signal.evidence.expected.shown(),
+            // Not of a kind that is found otherwise.
+            signal
+                .evidence
+                .expected
+                .value()
+                .map_or_else(String::new, |e| format!(" · expected {}", e.shown())),
             signal.owner,
         )),
         what_if: knee.map(|c| {

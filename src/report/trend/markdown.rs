@@ -24,12 +24,17 @@ pub fn render(trend: &Trend) -> Result<String, Error> {
     let trend = &json::settled_trend(trend)?;
     let period = &trend.period;
     let mut out = format!(
-        "# Exceptions and policies, {}: {}\n\n{} to {}. Read from the register on {}.\n\n",
+        "# Exceptions and policies, {}: {}\n\n{} to {}{}. Read from the register on {}.\n\n",
         escape(&text::line(&period.name)),
         escape(&text::line(&trend.organisation)),
         period.from.shown(),
         period.to.shown(),
-        text::instant(period.asked_at),
+        if period.is_over {
+            ""
+        } else {
+            ", which is not over"
+        },
+        text::instant(trend.made.asked_at),
     );
     for sentence in sentences(trend) {
         let _ = writeln!(out, "- {}", escape(&sentence));

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 pub use super::{
     model_policy::{
-        Age, Barrier, BarrierKind, BudgetRow, Comparison, Condition, Descriptor, HeatRow, Mark,
-        MarkKind, Month, PolicyTrend, Reason, Register, RiskMonth, RouteTime, Variance, Week,
+        Age, Barrier, BarrierKind, BudgetRow, Comparison, Condition, Descriptor, HeatRow, InForce,
+        Mark, MarkKind, Month, PolicyTrend, Reason, Register, RiskMonth, RouteTime, Standing,
+        Variance, Week,
     },
     model_signal::{
-        Candidate, Cause, Effect, Evidence, Gate, Newly, Observed, Quote, Signal, SignalKind,
-        SignalState,
+        Candidate, Cause, Effect, Evidence, Gate, GateResult, Newly, Observed, Quote, Signal,
+        SignalKind, SignalState,
     },
     value::{Amount, Band, Days, Interval, Known, Measure, Probability, Proportion, Ratio, Share},
 };
@@ -21,15 +22,15 @@ pub use super::{
 pub struct Trend {
     /// Whose report it is.
     pub organisation: String,
+    /// When and where it was made. The digest of its content does not hold this.
+    pub made: Made,
     /// What it is about.
     pub period: Period,
-    /// Where the page is kept, when it has an address.
-    pub link: Option<String>,
     /// How the scan did.
     pub counts: Counts,
     /// Asks against the earlier periods, over all policies.
     pub comparisons: Vec<Comparison>,
-    /// Signals that are open, the most urgent first.
+    /// Signals that are not over, the most urgent first.
     pub signals: Vec<Signal>,
     /// Repeats that are shown and not notified.
     pub watch: Vec<Watch>,
@@ -49,7 +50,16 @@ pub struct Trend {
     pub quality: Quality,
 }
 
-/// The period and the instant of the report.
+/// When and where a report was made. One that is made again of the same register has the same content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// The instant at which the register was read.
+    pub asked_at: DateTime<Utc>,
+    /// Where the page is kept, when it has an address.
+    pub link: Option<String>,
+}
+
+/// The period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     /// As people call it: `2026Q3`.
@@ -58,8 +68,28 @@ pub struct Period {
     pub from: NaiveDate,
     /// Last day, which is part of it.
     pub to: NaiveDate,
-    /// The instant at which the register was read.
-    pub asked_at: DateTime<Utc>,
+    /// Whether it was over. One that is not is told of so far.
+    pub is_over: bool,
+    /// First day of which anything is known here.
+    pub since: NaiveDate,
+    /// The days of it of which anything is known. Nothing when it was over before the register began.
+    pub seen: Option<Seen>,
+}
+
+/// Days from the first to the last, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The first.
+    pub from: NaiveDate,
+    /// The last.
+    pub to: NaiveDate,
+}
+
+impl Period {
+    /// Whether the register began in the midst of it.
+    pub fn is_in_part(&self) -> bool {
+        self.seen.is_some_and(|seen| seen.from > self.from)
+    }
 }
 
 /// How the scan did in the period.
@@ -69,8 +99,12 @@ pub struct Counts {
     pub opened: u64,
     /// Signals closed in the period, with an effect or without.
     pub closed: u64,
-    /// Signals open at its end.
+    /// Signals that waited for a conclusion at its end.
     pub open: u64,
+    /// Of those, signals whose day was past.
+    pub overdue: u64,
+    /// Signals that were concluded by its end and not over: a change is linked or measured, or they are put off.
+    pub concluded: u64,
     /// Signals judged "not useful", of those judged in the last twelve months.
     pub not_useful: Share,
     /// False alarms in a quarter of the simulation with this organisation's size. Not derived from q.
@@ -145,7 +179,7 @@ pub struct Place {
     pub approved: Share,
     /// Exceptions active at the end.
     pub active: u64,
-    /// Active exceptions whose residual risk is high or critical, of those that are rated.
+    /// Active exceptions whose residual risk is high, of those that are rated.
     pub high_risk: Share,
 }
 

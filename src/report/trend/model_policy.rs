@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Band, Days, Interval, Known, Measure, Proportion, Ratio, Share};
+use super::value::{Band, Days, Interval, Known, Measure, Probability, Proportion, Ratio, Share};
 
 /// One policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,10 +13,8 @@ pub struct PolicyTrend {
     pub id: String,
     /// Its title.
     pub title: String,
-    /// Its version at the end of the period.
-    pub version: String,
-    /// In force since.
-    pub effective: NaiveDate,
+    /// What was in force at the end of the period.
+    pub version: Known<InForce>,
     /// The policy lead.
     pub owner: String,
     /// Passes, of the subjects that were checked.
@@ -45,6 +43,15 @@ pub struct PolicyTrend {
     pub conditions: Vec<Condition>,
     /// What stands in the way of teams.
     pub barriers: Vec<Barrier>,
+}
+
+/// The version of a policy that was in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Its number.
+    pub version: String,
+    /// Since when.
+    pub effective: NaiveDate,
 }
 
 /// A measure now and then.
@@ -110,14 +117,51 @@ pub struct Mark {
 pub struct BudgetRow {
     /// The control.
     pub control: String,
-    /// Teams in scope that hold an active approved exception. Unknown when the teams in scope are.
+    /// Teams in scope with an approved exception in the year that a budget speaks of, as the scan counts them.
     pub teams: Known<Share>,
     /// Its 90 % interval.
     pub interval: Known<Interval>,
+    /// Teams in scope whose exception was active on the last day.
+    pub active: Known<Share>,
     /// The budget. Unknown when none is declared.
     pub budget: Known<Proportion>,
+    /// The budget at the volume of asks of the day. Unknown when none is declared.
+    pub allowed: Known<Proportion>,
+    /// How likely it is that the share is above that.
+    pub posterior: Known<Probability>,
+    /// What that comes to.
+    pub standing: Standing,
     /// Subjects of the control that were checked, of those in scope.
     pub checked: Share,
+}
+
+/// Where the share of teams lies beside the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Above it, by the rule of the signal.
+    Above,
+    /// Too few teams to tell it from the budget.
+    NotTold,
+    /// Within it.
+    Within,
+    /// It looks above, and a rule of the signal holds it back.
+    NotJudged,
+    /// None is declared.
+    Undeclared,
+}
+
+impl Standing {
+    /// In words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Above => "above its budget",
+            Self::NotTold => "cannot be told from its budget",
+            Self::Within => "within its budget",
+            Self::NotJudged => "not judged",
+            Self::Undeclared => "no budget",
+        }
+    }
 }
 
 /// Asks of one control by quarter.
@@ -132,6 +176,8 @@ pub struct HeatRow {
 /// The register of exceptions, or the part of one policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Register {
+    /// The day that it is told of, at which its last month ends.
+    pub on: NaiveDate,
     /// What came, what went and what stood, by month, oldest first.
     pub months: Vec<Month>,
     /// Active exceptions by residual risk at the end of each month.
@@ -176,8 +222,6 @@ pub struct Month {
 pub struct RiskMonth {
     /// As `2026-07`.
     pub month: String,
-    /// Critical.
-    pub critical: u64,
     /// High.
     pub high: u64,
     /// Moderate.
@@ -195,18 +239,18 @@ pub struct Age {
     pub days: u64,
     /// Exceptions observed for so long: those at risk.
     pub at_risk: u64,
-    /// Of a hundred, so many are still active (Kaplan-Meier), with the ends of the 95 % band. Unknown for few.
+    /// Of a hundred, so many are still active (Kaplan-Meier), with the ends of the 95 % band. Unknown for fewer than five.
     pub active: Known<Band>,
 }
 
 /// Active exceptions: those that bridge a while, and those that show that the policy does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variance {
-    /// One team, not renewed, with an end in sight.
+    /// One team, not renewed, with an end.
     pub temporary: u64,
     /// Member of a signal or a watch, renewed twice, or older than a year.
     pub policy_gap: u64,
-    /// Cannot be told.
+    /// Neither: renewed once, shared by several teams, or without a team or an end on record.
     pub unclear: u64,
 }
 
@@ -230,7 +274,7 @@ pub struct Descriptor {
     pub descriptor: String,
     /// Teams with such asks, of those that asked.
     pub teams: Share,
-    /// How many times as frequent among the asks as among everything in scope, with its 90 % interval.
+    /// How many times as frequent among these asks as among asks about other controls, with its 90 % interval.
     pub lift: Known<Ratio>,
 }
 

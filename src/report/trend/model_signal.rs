@@ -54,6 +54,19 @@ pub enum SignalState {
 }
 
 impl SignalState {
+    /// Whether somebody still has to conclude.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Acknowledged | Self::WhatIfAttached)
+    }
+
+    /// Whether it is over for now.
+    pub fn is_over(self) -> bool {
+        matches!(
+            self,
+            Self::ClosedEffective | Self::ClosedNoEffect | Self::Dismissed
+        )
+    }
+
     /// In words.
     pub fn word(self) -> &'static str {
         match self {
@@ -91,11 +104,11 @@ pub struct Signal {
     pub descriptor: String,
     /// The second best description.
     pub runner_up: Option<String>,
-    /// What was seen.
-    pub observed: Observed,
+    /// What was seen. Unknown when what was seen by the end of the period is no longer kept.
+    pub observed: Known<Observed>,
     /// How surprising it is.
     pub evidence: Evidence,
-    /// Since when.
+    /// Since when: the beginning of the days that its sentence speaks of.
     pub since: NaiveDate,
     /// Where it stands.
     pub state: SignalState,
@@ -103,9 +116,15 @@ pub struct Signal {
     pub owner: String,
     /// When an answer is due.
     pub due: Known<NaiveDate>,
+    /// Whether that day is past.
+    pub is_overdue: bool,
     /// What changed policies would have done; empty when none was worked out.
     pub candidates: Vec<Candidate>,
-    /// The gates that it passed.
+    /// Why none was worked out, and what can be tried instead.
+    pub untried: Option<String>,
+    /// Teams of which only an older register knows an exception: no what-if sees those.
+    pub teams_elsewhere: u64,
+    /// The gates that it passed; empty for a kind that is not found by them.
     pub gates: Vec<Gate>,
     /// What people wrote, shortened. For policy leads alone: never in a mail.
     pub quotes: Vec<Quote>,
@@ -194,10 +213,33 @@ pub struct Gate {
     pub name: String,
     /// What it saw.
     pub value: String,
-    /// What it wants.
+    /// What it wants, with its unit.
     pub limit: String,
-    /// Whether it let through.
-    pub is_passed: bool,
+    /// What it said.
+    pub result: GateResult,
+}
+
+/// What a gate said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateResult {
+    /// It let through.
+    Passed,
+    /// It turned away.
+    NotPassed,
+    /// What it looks at is not known, so it held nothing back.
+    NotKnown,
+}
+
+impl GateResult {
+    /// In words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::NotPassed => "not passed",
+            Self::NotKnown => "not known: it holds nothing back",
+        }
+    }
 }
 
 /// What somebody wrote.

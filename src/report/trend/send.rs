@@ -19,6 +19,7 @@ use crate::{
         people::{Directory, Principal},
     },
     notify::{
+        bundle::Site,
         facts::Written,
         plan::{About, direct},
     },
@@ -63,12 +64,12 @@ async fn keep_in(tx: &mut Tx, trend: &Trend, now: DateTime<Utc>) -> Result<Sha, 
     Ok(content)
 }
 
-/// At the first turn of a quarter the report of the last one is made and owed to policy leads. Gives how many words that
-/// are.
+/// At the first turn of a quarter the report of the last one is made and owed to policy leads. Reports of quarters that ended
+/// while nobody was there are made and kept as well, and named in it. Gives how many words that are.
 ///
 /// # Errors
 /// The store or the evidence cannot be read or written; it is tried again at the next turn.
-pub async fn quarterly(cx: &Context, set: &Set, organisation: &str) -> Result<u64, Error> {
+pub async fn quarterly(cx: &Context, set: &Set, site: &Site) -> Result<u64, Error> {
     let today = cx.clock.now().date_naive();
     let this = Asked::quarter(None, today).map_err(Error::Ended)?;
     let last = meta::get(&mut cx.store.read().await?, QUARTER).await?;
@@ -82,24 +83,48 @@ pub async fn quarterly(cx: &Context, set: &Set, organisation: &str) -> Result<u6
         tx.commit().await?;
         return Ok(0);
     };
-    let asked = Asked::quarter(Some(&before), today).map_err(Error::Ended)?;
-    let trend = gather(cx, set, organisation, asked).await?;
+    let since = Asked::quarter(Some(&before), today).map_err(Error::Ended)?;
+    let mut made = Vec::new();
+    for asked in since.until(&this) {
+        made.push(gather(cx, set, site, asked).await?);
+    }
     let now = cx.clock.now();
-    let foot = mail::Foot {
-        why: "you lead a policy".to_owned(),
-        ..mail::Foot::default()
-    };
-    let parts = mail::parts(&trend, &foot)?;
     let mut tx = cx.store.begin().await?;
-    let content = keep_in(&mut tx, &trend, now).await?;
+    let mut owed = 0;
+    let missed = made.len().saturating_sub(1);
+    for trend in made.iter().take(missed) {
+        keep_in(&mut tx, trend, now).await?;
+    }
+    if let Some(trend) = made.last() {
+        owed = tell(&mut tx, set, (trend, &names(made.iter().take(missed))), now).await?;
+    }
+    meta::set(&mut tx, QUARTER, &this.name).await?;
+    tx.commit().await?;
+    Ok(owed)
+}
+
+fn names<'t>(made: impl Iterator<Item = &'t Trend>) -> Vec<&'t str> {
+    made.map(|t| t.period.name.as_str()).collect()
+}
+
+/// Keeps the report of a quarter and owes it to those who lead policies. `missed` are the quarters of which nobody was told.
+async fn tell(
+    tx: &mut Tx,
+    set: &Set,
+    (trend, missed): (&Trend, &[&str]),
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    let period = trend.period.name.as_str();
+    let content = keep_in(tx, trend, now).await?;
+    let parts = mail::parts(trend, &foot(tx, trend, missed).await?)?;
     let about = About {
         kind: Kind::Report,
         id: content.to_string(),
         owner: None,
-        event: format!("{KIND}:{before}"),
+        event: format!("{KIND}:{period}"),
         word: Word::Reported,
         title: parts.subject.clone(),
-        sentence: super::sentences(&trend)
+        sentence: super::sentences(trend)
             .into_iter()
             .next()
             .unwrap_or_default(),
@@ -118,10 +143,30 @@ pub async fn quarterly(cx: &Context, set: &Set, organisation: &str) -> Result<u6
         .map(|p| (p, "you lead a policy"))
         .collect();
     let items = direct(&set.desk, &about, &whom, now);
-    outbox::enqueue(&mut tx, &items).await?;
-    meta::set(&mut tx, QUARTER, &this.name).await?;
-    tx.commit().await?;
+    outbox::enqueue(tx, &items).await?;
     Ok(items.len() as u64)
+}
+
+/// What stands under the mail: where the page is or how it is made, and what proves the log.
+async fn foot(tx: &mut Tx, trend: &Trend, missed: &[&str]) -> Result<mail::Foot, Error> {
+    let command = format!(
+        "tripline report trend --period {} --format html --into reports",
+        trend.period.name
+    );
+    Ok(mail::Foot {
+        why: "You get this because you lead a policy.".to_owned(),
+        command: trend.made.link.is_none().then_some(command),
+        beside: (!missed.is_empty()).then(|| {
+            format!(
+                "Nobody was told of {}, which ended while no daemon ran: tripline report kept lists what was made of it.",
+                missed.join(", ")
+            )
+        }),
+        unsubscribe: None,
+        checkpoint: audit::last_checkpoint(tx)
+            .await?
+            .map(|c| c.note.trim_end().to_owned()),
+    })
 }
 
 /// Whoever leads a policy: its owner, and everybody with the role.

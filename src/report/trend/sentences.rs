@@ -1,7 +1,9 @@
 //! The report in three to six sentences, each with its numbers and of how many.
 
+use std::fmt::Write as _;
+
 use super::{
-    model::{Measure, Signal, Trend},
+    model::{Measure, Period, Signal, Standing, Trend},
     section,
     value::{Known, Shown},
 };
@@ -9,6 +11,9 @@ use crate::notify::text::{counted, line};
 
 /// The sentences, the most important first.
 pub fn sentences(trend: &Trend) -> Vec<String> {
+    if let Some(nothing) = nothing(&trend.period) {
+        return vec![nothing];
+    }
     let mut all = Vec::with_capacity(6);
     all.push(signals(trend));
     all.extend(what_if(trend));
@@ -19,53 +24,96 @@ pub fn sentences(trend: &Trend) -> Vec<String> {
     all
 }
 
+/// Of a period that was over before the register began there is nothing else to say.
+fn nothing(period: &Period) -> Option<String> {
+    period.seen.is_none().then(|| {
+        format!(
+            "Nothing is known here of {}: the register begins on {}.",
+            line(&period.name),
+            period.since.shown()
+        )
+    })
+}
+
 fn signals(trend: &Trend) -> String {
     let Some(first) = trend.signals.first() else {
         return section::front::none(trend);
     };
-    let n = trend.signals.len();
-    let verb = if n == 1 { "is" } else { "are" };
-    format!(
-        "{} {verb} open. {} {}",
-        counted(n as u64, "signal"),
-        if n == 1 { "" } else { "The most urgent:" },
-        line(&first.sentence)
-    )
-    .replace("  ", " ")
+    let counts = &trend.counts;
+    let is = |n: u64| if n == 1 { "is" } else { "are" };
+    let mut said = match counts.open {
+        0 => "No signal waits for a conclusion".to_owned(),
+        n => format!("{} {} open", counted(n, "signal"), is(n)),
+    };
+    if counts.overdue > 0 {
+        let _ = match counts.overdue {
+            1 if counts.open == 1 => write!(said, ", and its conclusion is overdue"),
+            n => write!(said, ", {} of them overdue", n.shown()),
+        };
+    }
+    if counts.concluded > 0 {
+        let n = counts.concluded;
+        let _ = write!(
+            said,
+            "; {} {} concluded and not over",
+            counted(n, "signal"),
+            is(n)
+        );
+    }
+    let which = if trend.signals.len() == 1 {
+        ""
+    } else {
+        "The most urgent: "
+    };
+    format!("{said}. {which}{}", line(&first.sentence))
 }
 
+/// Of the most urgent signal that has one.
 fn what_if(trend: &Trend) -> Option<String> {
-    let knee = |s: &Signal| s.candidates.iter().find(|c| c.is_knee).cloned();
-    let knee = trend.signals.first().and_then(knee)?;
+    let knee = |s: &'_ Signal| s.candidates.iter().find(|c| c.is_knee).cloned();
+    let of = |s| knee(s).map(|c| (s, c));
+    let (signal, knee) = trend.signals.iter().find_map(of)?;
     let newly = &knee.newly_admitted;
     let grave = newly.critical + newly.high;
     Some(format!(
-        "{} would clear {} exceptions and {} teams, and newly admit {} that fail today, {} \
-            of them rated high or critical.",
+        "For {}: {} would clear {} exceptions of {} teams that it sees, and newly admit {} that fail{}.",
+        line(&signal.id),
         line(&knee.summary),
         knee.cleared.shown(),
         knee.teams_cleared.shown(),
         counted(newly.total, "subject"),
-        grave.shown(),
+        if newly.total == 0 {
+            String::new()
+        } else {
+            format!(", {} of high risk or above", grave.shown())
+        }
     ))
 }
 
 fn asks(trend: &Trend) -> String {
+    let period = &trend.period;
     let Some(first) = trend.comparisons.first() else {
-        return format!(
-            "No exception was asked for in {}.",
-            line(&trend.period.name)
-        );
+        return format!("No exception was asked for in {}.", line(&period.name));
     };
     let then = |value: &Known<Measure>| match value {
         Known::Value(value) => value.shown(),
         Known::Unknown(why) => format!("not known ({})", line(why)),
     };
+    let begins = if period.is_in_part() {
+        format!(", since the register began on {}", period.since.shown())
+    } else {
+        String::new()
+    };
+    let (so_far, before) = if period.is_over {
+        ("", "quarter before")
+    } else {
+        (" so far", "as many days of the quarter before")
+    };
     format!(
-        "{}: {} in {}; quarter before: {}; same quarter of the year before: {}.",
-        line(&first.what),
+        "{}: {} in {}{so_far}{begins}; {before}: {}; of the same quarter of the year before: {}.",
+        section::capital(&line(&first.what)),
         then(&first.now),
-        line(&trend.period.name),
+        line(&period.name),
         then(&first.quarter_before),
         then(&first.year_before),
     )
@@ -83,15 +131,22 @@ fn budgets(trend: &Trend) -> Option<String> {
     }
     let mut over: Vec<_> = rows
         .iter()
-        .filter(|(_, teams, budget)| teams.ratio() > budget.0)
+        .filter(|(row, ..)| row.standing == Standing::Above)
         .collect();
     over.sort_by(|a, b| (b.1.ratio() - b.2.0).total_cmp(&(a.1.ratio() - a.2.0)));
     let of = counted(rows.len() as u64, "control");
+    let open = rows
+        .iter()
+        .filter(|(row, ..)| matches!(row.standing, Standing::NotTold | Standing::NotJudged));
+    let rest = match open.count() as u64 {
+        0 => String::new(),
+        n => format!(" Of {} it cannot be told.", counted(n, "control")),
+    };
     Some(match over.first() {
-        None => format!("No control is over its exception budget, of {of} that declare one."),
+        None => format!("No control is above its exception budget, of {of} with one.{rest}"),
         Some((row, teams, budget)) => format!(
-            "Over the exception budget: {} of {of} that declare one. Furthest over is {}: \
-                {} of the teams in scope hold an exception, the budget is {}.",
+            "Above the exception budget: {} of {of} with one. Furthest is {}: \
+                {} of the teams in scope held an exception within its year, the budget is {}.{rest}",
             over.len(),
             line(&row.control),
             teams.shown(),
@@ -105,13 +160,18 @@ fn stock(trend: &Trend) -> String {
     let Some(last) = register.months.last() else {
         return "No exception is on record.".to_owned();
     };
+    let seen = &register.variance;
+    let verb = |n: u64, one: &str, many: &str| {
+        format!("{} {}", n.shown(), if n == 1 { one } else { many })
+    };
     format!(
-        "{} stand at the end of the period: {} bridge a while, {} show an unresolved policy \
-            gap, {} cannot be told. Older than 180 days: {}.",
+        "{} {} on {}: {} a while, {} an unresolved policy gap, {} neither. Older than 180 days: {}.",
         counted(last.active, "exception"),
-        register.variance.temporary.shown(),
-        register.variance.policy_gap.shown(),
-        register.variance.unclear.shown(),
+        if last.active == 1 { "stands" } else { "stand" },
+        register.on.shown(),
+        verb(seen.temporary, "bridges", "bridge"),
+        verb(seen.policy_gap, "shows", "show"),
+        verb(seen.unclear, "is", "are"),
         register.older_than_180_days.shown(),
     )
 }

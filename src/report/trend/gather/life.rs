@@ -25,16 +25,25 @@ pub(super) enum Over {
 #[derive(Debug, Clone)]
 pub(super) struct Life {
     pub(super) id: String,
-    pub(super) control: String,
+    pub(super) controls: Vec<String>,
     pub(super) policy: String,
+    /// The team that asked; empty when none is on record.
     pub(super) team: String,
+    /// It and those that joined: all of them hold the exception.
+    pub(super) holders: Vec<String>,
     pub(super) asked: NaiveDate,
     /// When it was decided, and whether it was approved.
     pub(super) decided: Option<(NaiveDate, bool)>,
+    /// How many days that took; nothing when nobody wrote down when it was decided.
+    pub(super) took: Option<i64>,
     /// From when on it was in force.
     pub(super) from: Option<NaiveDate>,
     /// When it was over, and why.
     pub(super) over: Option<(NaiveDate, Over)>,
+    /// Days from and until which it was out of force meanwhile.
+    pub(super) suspended: Vec<(NaiveDate, Option<NaiveDate>)>,
+    /// Whether it has an end.
+    pub(super) has_end: bool,
     pub(super) renewals: u32,
     pub(super) residual: Option<Level>,
     pub(super) route: Option<String>,
@@ -43,9 +52,14 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Whether it is in force on a day.
+    /// Whether it is in force on a day: only then does it cover anything, and only then is its risk accepted.
     pub(super) fn is_active(&self, on: NaiveDate) -> bool {
-        self.from.is_some_and(|from| from <= on) && self.over.is_none_or(|(over, _)| over > on)
+        let out = |(from, until): &(NaiveDate, Option<NaiveDate>)| {
+            *from <= on && until.is_none_or(|u| u > on)
+        };
+        self.from.is_some_and(|from| from <= on)
+            && self.over.is_none_or(|(over, _)| over > on)
+            && !self.suspended.iter().any(out)
     }
 
     /// How many days it was in force by then, and whether it was over by then.
@@ -80,20 +94,28 @@ impl Life {
                 };
                 Some((day(e.at), why))
             }
-            (None, State::Expired | State::Revoked) => {
-                Some((day(record.times.expires_at), Over::Expired))
-            }
+            (None, State::Expired) => Some((day(record.times.expires_at), Over::Expired)),
+            // Out of force for too long, and nobody has looked since.
+            (None, State::Revoked) => Some((day(now), Over::Otherwise)),
             (None, _) => None,
         };
+        let asked = day(record.times.submitted_at.unwrap_or(record.times.not_before));
+        let team = request.beneficiary_team.clone().unwrap_or_default();
+        let joined = record.joiners.iter().map(|j| j.team.to_string());
+        let holders = [team.clone()].into_iter().filter(|t| !t.is_empty());
         Self {
             id: record.id.to_string(),
-            control: request.controls.first().cloned().unwrap_or_default(),
+            controls: request.controls.clone(),
             policy: request.provision.policy.to_string(),
-            team: request.beneficiary_team.clone().unwrap_or_default(),
-            asked: day(record.times.submitted_at.unwrap_or(record.times.not_before)),
+            holders: holders.chain(joined).collect(),
+            team,
+            asked,
             decided,
+            took: decided.map(|(on, _)| (on - asked).num_days()),
             from: record.times.activated_at.map(day),
             over,
+            suspended: suspended(record, events, now),
+            has_end: true,
             renewals: frozen.map_or(0, |f| f.terms.renewals),
             residual: frozen.map(|f| f.terms.residual.rating),
             route: frozen.map(|f| f.routed.names().join(" + ")),
@@ -105,20 +127,24 @@ impl Life {
     }
 
     /// Of a request in an older register.
-    pub(super) fn past(ask: &Ask, control: &str, policy: &str) -> Self {
+    pub(super) fn past(ask: &Ask, control: &str, policy: &str, team: &str) -> Self {
         let known = ask.decided.unwrap_or(ask.day);
         let approved = ask.outcome == Decided::Approved;
         Self {
             id: ask.id.clone(),
-            control: control.to_owned(),
+            controls: vec![control.to_owned()],
             policy: policy.to_owned(),
-            team: ask.team.clone(),
+            team: team.to_owned(),
+            holders: vec![team.to_owned()],
             asked: ask.day,
             decided: match ask.outcome {
                 Decided::Approved => Some((known, true)),
                 Decided::Denied => Some((known, false)),
                 _ => None,
             },
+            took: ask.decided.map(|on| (on - ask.day).num_days()),
+            suspended: Vec::new(),
+            has_end: ask.ends.is_some(),
             // Of one whose end nobody wrote down it cannot be told how long it was in force.
             from: ask.ends.filter(|_| approved).map(|_| known),
             over: ask
@@ -132,6 +158,29 @@ impl Life {
             has_evidence: None,
         }
     }
+}
+
+/// When an exception was out of force for a while.
+fn suspended(
+    record: &Record,
+    events: &[Event],
+    now: DateTime<Utc>,
+) -> Vec<(NaiveDate, Option<NaiveDate>)> {
+    let mut all: Vec<(NaiveDate, Option<NaiveDate>)> = Vec::new();
+    for event in events {
+        let on = event.at.date_naive();
+        match (event.after == State::Suspended, all.last_mut()) {
+            (true, Some((_, None))) | (false, None | Some((_, Some(_)))) => {}
+            (true, _) => all.push((on, None)),
+            (false, Some((_, until))) => *until = Some(on),
+        }
+    }
+    let is_out = record.state_at(now) == State::Suspended;
+    if is_out && all.last().is_none_or(|(_, until)| until.is_some()) {
+        let since = record.times.suspended_at.unwrap_or(now);
+        all.push((since.date_naive(), None));
+    }
+    all
 }
 
 /// The first days of so many months up to that of a day, oldest first.

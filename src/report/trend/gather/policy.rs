@@ -1,4 +1,4 @@
-//! One policy: what was asked around it over time, its budgets, what the asks share and what stands in the way of teams.
+//! One policy: what was asked around it over time, and its budgets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,25 +8,24 @@ use super::{
     Ground, One, earlier,
     life::{Life, last_day, quarter, quarter_name},
     register::register,
-    signals::words,
+    shared,
 };
 use crate::{
     model::policy::Policy,
+    notify::text::day,
     report::trend::model::{
-        Band, Barrier, BarrierKind, BudgetRow, Comparison, Condition, Descriptor, HeatRow,
-        Interval, Known, Mark, MarkKind, Measure, PolicyTrend, Proportion, Ratio, Reason, Share,
-        Week,
+        Band, BudgetRow, Comparison, HeatRow, InForce, Interval, Known, Mark, MarkKind, Measure,
+        PolicyTrend, Probability, Proportion, Share, Standing, Week,
     },
     review::monday,
     signal::{
-        Decided, Kind,
-        pattern::Because,
-        stats::{expected_band, rate_ratio, share_interval},
+        Spending, Unjudged,
+        stats::{expected_band, share_interval},
     },
 };
 
-/// How many weeks are drawn.
-const WEEKS: u64 = 52;
+/// How many weeks are drawn, and how long the year of a budget is.
+pub(super) const WEEKS: u64 = 52;
 
 /// How many weeks before one the expectation of it rests on, and how many of them there must be.
 const BASELINE: (u64, u64) = (26, 13);
@@ -34,11 +33,9 @@ const BASELINE: (u64, u64) = (26, 13);
 /// How many quarters the table of controls shows.
 const QUARTERS: u32 = 5;
 
-/// How many descriptions are shown.
-const MOST: usize = 8;
-
 /// A policy, when anybody asked around it or it has a budget.
 pub(super) fn policy(ground: &Ground<'_>, policy: &Policy) -> Option<PolicyTrend> {
+    ground.seen()?;
     let id = policy.id.as_str();
     let controls: Vec<&str> = ground
         .read
@@ -53,10 +50,7 @@ pub(super) fn policy(ground: &Ground<'_>, policy: &Policy) -> Option<PolicyTrend
         .filter(|one| controls.contains(&one.control))
         .collect();
     let lives: Vec<&Life> = ground.lives.iter().filter(|l| l.policy == id).collect();
-    let budgets: Vec<BudgetRow> = controls
-        .iter()
-        .filter_map(|c| budget(ground, c, &lives))
-        .collect();
+    let budgets: Vec<BudgetRow> = controls.iter().filter_map(|c| budget(ground, c)).collect();
     let declared = budgets.iter().any(|b| b.budget.value().is_some());
     if asks.is_empty() && lives.is_empty() && !declared {
         return None;
@@ -65,8 +59,7 @@ pub(super) fn policy(ground: &Ground<'_>, policy: &Policy) -> Option<PolicyTrend
     Some(PolicyTrend {
         id: id.to_owned(),
         title: policy.title.clone(),
-        version: policy.version.to_string(),
-        effective: policy.effective,
+        version: in_force(ground, policy),
         owner: policy.owner.clone(),
         passed,
         checked,
@@ -74,13 +67,29 @@ pub(super) fn policy(ground: &Ground<'_>, policy: &Policy) -> Option<PolicyTrend
         weeks: weeks(ground, &asks),
         marks: marks(ground, policy, &asks),
         budgets,
-        quarters: quarters(ground.to).into_iter().map(quarter_name).collect(),
+        quarters: named(ground),
         heat: heat(ground, &controls, &asks),
-        register: register(&lives, &ground.gaps, ground.to),
-        descriptors: descriptors(ground, &asks),
-        reasons: reasons(ground, &asks),
-        conditions: conditions(&lives, ground.to),
-        barriers: barriers(ground, &controls),
+        register: register(&lives, &ground.gaps, (ground.read.asked.from, ground.to)),
+        descriptors: shared::descriptors(ground, &asks),
+        reasons: shared::reasons(ground, &asks),
+        conditions: shared::conditions(&lives, ground.to),
+        barriers: shared::barriers(ground, &controls),
+    })
+}
+
+/// The version that was in force at the end of the period. What a file said before it was changed is not kept, so it is known
+/// only of a version whose day had come by then.
+fn in_force(ground: &Ground<'_>, policy: &Policy) -> Known<InForce> {
+    if ground.read.is_over() && policy.effective > ground.to {
+        return Known::Unknown(format!(
+            "version {} is in force since {} only, and what was before it is not kept",
+            policy.version,
+            day(policy.effective),
+        ));
+    }
+    Known::Value(InForce {
+        version: policy.version.to_string(),
+        effective: policy.effective,
     })
 }
 
@@ -109,16 +118,15 @@ pub(super) fn comparisons(
     let asked = &ground.read.asked;
     let since = ground.read.history.since;
     let spans = [
-        Some((asked.from, asked.to)),
-        earlier(asked, 3),
-        earlier(asked, 12),
+        ground.seen().map(|seen| (seen.from, seen.to)),
+        earlier(asked, 3, ground.to),
+        earlier(asked, 12, ground.to),
     ];
     let over = |measure: &dyn Fn(NaiveDate, NaiveDate) -> Measure| -> [Known<Measure>; 3] {
         spans.map(|span| match span {
-            // Of a time that was seen in part what was seen is told; one before the register is none.
-            Some((from, to)) if from >= since || (from == asked.from && to >= since) => {
-                Known::Value(measure(from, to))
-            }
+            // What was seen in part is told of the period itself, and is nothing to compare with.
+            Some((from, to)) if from >= since => Known::Value(measure(from, to)),
+            Some((_, to)) if to >= since => Known::unknown("the register began in the midst of it"),
             _ => Known::unknown("the register does not reach so far back"),
         })
     };
@@ -150,14 +158,15 @@ pub(super) fn comparisons(
         Measure::Share(Share::new(yes, all))
     };
     vec![
-        one("independent asks", over(&count)),
-        one("teams that asked", over(&teams)),
-        one("approved of those decided", over(&decided)),
+        one("Independent asks", over(&count)),
+        one("Teams that asked", over(&teams)),
+        one("Approved of those decided", over(&decided)),
     ]
 }
 
+/// Whole weeks: one that is not over by the last day would look like a quiet one.
 fn weeks(ground: &Ground<'_>, asks: &[&One<'_>]) -> Vec<Week> {
-    let last = monday(ground.to);
+    let last = monday(ground.to + Days::new(1)) - Days::new(7);
     let first = (last - Days::new((WEEKS - 1) * 7)).max(monday(ground.read.history.since));
     let mut all = Vec::new();
     let mut week = first;
@@ -212,7 +221,7 @@ fn marks(ground: &Ground<'_>, policy: &Policy, asks: &[&One<'_>]) -> Vec<Mark> {
         kind: MarkKind::Incident,
         label: id.to_owned(),
     }));
-    for signal in &ground.read.signals {
+    for signal in ground.signals.iter().map(|s| s.signal) {
         let on = signal.opened_at.date_naive();
         let of_policy = signal
             .provision
@@ -230,51 +239,98 @@ fn marks(ground: &Ground<'_>, policy: &Policy, asks: &[&One<'_>]) -> Vec<Mark> {
     all
 }
 
-/// Teams that hold an exception from a control, against its budget; nothing for a control that nobody asked about and that
-/// declares none.
-fn budget(ground: &Ground<'_>, control: &str, lives: &[&Life]) -> Option<BudgetRow> {
+/// Teams that hold an exception from a control, against its budget, as the scan counts them; nothing for a control that
+/// nobody holds one from and that declares none.
+fn budget(ground: &Ground<'_>, control: &str) -> Option<BudgetRow> {
     let known = ground.read.controls.get(control)?;
-    // A budget speaks of a year: of teams that held an exception at some time in it.
-    let year = ground.to - Days::new(WEEKS * 7);
-    let held = |l: &&&Life| {
-        let approved = l
-            .decided
-            .is_some_and(|(on, yes)| yes && on > year && on <= ground.to);
-        l.control == control && (approved || l.is_active(ground.to))
-    };
-    let holders: BTreeSet<&str> = lives.iter().filter(held).map(|l| l.team.as_str()).collect();
-    if known.budget.is_none() && holders.is_empty() {
+    let standing = ground.standings.get(control)?;
+    let active = ground.lives.iter().filter(|l| l.is_active(ground.to));
+    let active: BTreeSet<&str> = active
+        .filter(|l| l.controls.iter().any(|c| c == control))
+        .flat_map(|l| l.holders.iter().map(String::as_str))
+        .collect();
+    if known.budget.is_none() && standing.teams == 0 && active.is_empty() {
         return None;
     }
-    let watched = ground.read.history.controls.iter();
-    let scope = watched
-        .filter(|w| w.control == control)
-        .find_map(|w| w.teams);
-    // As the detector does: where it is not known who is in scope, everybody is.
-    let scope = scope.or(ground.read.history.teams);
-    let count = holders.len() as u64;
     let (_, checked) = checks(ground, |name| name == control);
-    let share = scope.map(|of| Share::new(count.min(u64::from(of)), u64::from(of)));
-    Some(BudgetRow {
-        control: control.to_owned(),
-        teams: share.map_or_else(
-            || Known::unknown("it is not known which teams are in scope"),
-            Known::Value,
+    let scope = u64::from(standing.scope);
+    let share = |n: u64| Share::new(n.min(scope), scope);
+    let teams = share(u64::from(standing.teams));
+    let spent = standing.spent.filter(|_| known.is_known);
+    let none = || {
+        if known.is_known {
+            Known::unknown("none is declared")
+        } else {
+            Known::unknown("the control was not known here by then")
+        }
+    };
+    let (posterior, verdict) = match spent.map(|s| (s.spending, s.posterior)) {
+        None => (
+            Known::unknown("there is no budget to compare with"),
+            Standing::Undeclared,
         ),
-        interval: share.map_or_else(
-            || Known::unknown("it is not known which teams are in scope"),
-            |s| {
-                let prior = ground.read.options.budget_prior;
-                let (low, high) = share_interval(s.part, s.of, prior, 0.9);
-                Known::Value(Interval { low, high })
+        Some((Spending::NotJudged(why), _)) => (Known::unknown(unjudged(why)), Standing::NotJudged),
+        Some((spending, p)) => (
+            Known::Value(Probability(p)),
+            match spending {
+                Spending::Above => Standing::Above,
+                Spending::Within => Standing::Within,
+                _ => Standing::NotTold,
             },
         ),
-        budget: known.budget.map_or_else(
-            || Known::unknown("none is declared"),
-            |b| Known::Value(Proportion(b)),
-        ),
+    };
+    Some(BudgetRow {
+        control: control.to_owned(),
+        teams: Known::Value(teams),
+        interval: Known::Value(interval(teams)),
+        active: Known::Value(share(active.len() as u64)),
+        budget: spent.map_or_else(&none, |s| Known::Value(Proportion(s.budget))),
+        allowed: spent.map_or_else(&none, |s| Known::Value(Proportion(s.allowed))),
+        posterior,
+        standing: verdict,
         checked,
     })
+}
+
+/// Why a budget that looks spent is not judged.
+const fn unjudged(why: Unjudged) -> &'static str {
+    match why {
+        Unjudged::FewAsks => "too few asks were approved in its year",
+        Unjudged::TooYoung => "too little of its year was seen",
+        Unjudged::FewDepartments => "those who asked come from too few departments",
+        Unjudged::FewQuarters => "all asked within two quarters: it may be one wave",
+    }
+}
+
+/// The 90 % interval of a share that was counted, by the prior of Jeffreys, so that the share lies in it.
+fn interval(share: Share) -> Interval {
+    let (low, high) = share_interval(share.part, share.of, (0.5, 0.5), 0.9);
+    Interval {
+        low: if share.part == 0 { 0.0 } else { low },
+        high: if share.part == share.of { 1.0 } else { high },
+    }
+}
+
+/// The names of the quarters, with what was not seen of one.
+fn named(ground: &Ground<'_>) -> Vec<String> {
+    let since = ground.read.history.since;
+    let name = |first: NaiveDate| {
+        let name = quarter_name(first);
+        let last = last_of(first);
+        if ground.to >= first && ground.to < last {
+            format!("{name} so far")
+        } else if since > first && since <= last {
+            format!("{name} in part")
+        } else {
+            name
+        }
+    };
+    quarters(ground.to).into_iter().map(name).collect()
+}
+
+fn last_of(first: NaiveDate) -> NaiveDate {
+    let months = first.checked_add_months(chrono::Months::new(2));
+    months.map_or(first, last_day)
 }
 
 fn quarters(to: NaiveDate) -> Vec<NaiveDate> {
@@ -293,8 +349,7 @@ fn heat(ground: &Ground<'_>, controls: &[&str], asks: &[&One<'_>]) -> Vec<HeatRo
         asks: quarters
             .iter()
             .map(|first| {
-                let months = first.checked_add_months(chrono::Months::new(2));
-                let last = months.map_or(*first, last_day);
+                let last = last_of(*first);
                 if last < since {
                     return Known::unknown("before the register");
                 }
@@ -307,183 +362,5 @@ fn heat(ground: &Ground<'_>, controls: &[&str], asks: &[&One<'_>]) -> Vec<HeatRo
     });
     // A control that nobody ever asked about says nothing.
     rows.filter(|row| row.asks.iter().any(|n| n.value().is_some_and(|n| *n > 0)))
-        .collect()
-}
-
-/// Asks of the last year.
-fn year<'a, 'r>(ground: &Ground<'_>, asks: &'a [&'a One<'r>]) -> Vec<&'a One<'r>> {
-    let from = ground.to - Days::new(WEEKS * 7);
-    asks.iter().copied().filter(|o| o.ask.day > from).collect()
-}
-
-fn descriptors(ground: &Ground<'_>, asks: &[&One<'_>]) -> Vec<Descriptor> {
-    let recent = year(ground, asks);
-    let from = ground.to - Days::new(WEEKS * 7);
-    let ours: BTreeSet<&str> = recent.iter().map(|o| o.control).collect();
-    let others: Vec<&One<'_>> = ground
-        .between(from, ground.to)
-        .filter(|o| !ours.contains(o.control))
-        .collect();
-    let teams: BTreeSet<&str> = recent.iter().map(|o| o.team).collect();
-    let mut by: BTreeMap<(&str, &str), (u64, BTreeSet<&str>)> = BTreeMap::new();
-    for one in &recent {
-        for (name, value) in &one.ask.attributes {
-            let entry = by.entry((name, value)).or_default();
-            entry.0 += 1;
-            entry.1.insert(one.team);
-        }
-    }
-    let mut all: Vec<(f64, Descriptor)> = by
-        .into_iter()
-        .filter(|(_, (n, of))| *n >= 3 && of.len() >= 2)
-        .map(|((name, value), (n, of))| {
-            let has = |o: &&&One<'_>| o.ask.attributes.get(name).is_some_and(|v| v == value);
-            let elsewhere = others.iter().filter(has).count() as u64;
-            let ratio = rate_ratio(
-                (elsewhere, others.len().max(1) as f64),
-                (n, recent.len().max(1) as f64),
-                0.9,
-            );
-            let lift = match (ratio.ratio, ratio.interval.high) {
-                (Some(value), Some(high)) => Known::Value(Ratio {
-                    value,
-                    low: ratio.interval.low,
-                    high,
-                }),
-                _ => Known::unknown("no ask about another policy has it"),
-            };
-            let described = Descriptor {
-                descriptor: format!("{name} = {value}"),
-                teams: Share::new(of.len() as u64, teams.len() as u64),
-                lift,
-            };
-            (ratio.interval.low, described)
-        })
-        .collect();
-    all.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.descriptor.cmp(&y.descriptor)));
-    all.into_iter().take(MOST).map(|(_, d)| d).collect()
-}
-
-fn reasons(ground: &Ground<'_>, asks: &[&One<'_>]) -> Vec<Reason> {
-    let recent = year(ground, asks);
-    let mut by: BTreeMap<&str, u64> = BTreeMap::new();
-    for one in &recent {
-        if let Some(reason) = one.ask.attributes.get("reason") {
-            *by.entry(reason).or_default() += 1;
-        }
-    }
-    let of: u64 = by.values().sum();
-    let mut all: Vec<(&str, u64)> = by.into_iter().collect();
-    all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    let mut sum = 0;
-    all.into_iter()
-        .map(|(reason, n)| {
-            sum += n;
-            Reason {
-                reason: reason.replace('_', " "),
-                asks: Share::new(n, of),
-                so_far: Share::new(sum, of),
-            }
-        })
-        .collect()
-}
-
-fn conditions(lives: &[&Life], to: NaiveDate) -> Vec<Condition> {
-    let approved = || {
-        lives
-            .iter()
-            .filter(|l| l.decided.is_some_and(|(on, yes)| yes && on <= to))
-    };
-    let own = || approved().filter(|l| l.route.is_some());
-    let mut by: BTreeMap<&str, u64> = BTreeMap::new();
-    for condition in own().flat_map(|l| &l.conditions) {
-        *by.entry(condition).or_default() += 1;
-    }
-    let of = own().count() as u64;
-    let mut all: Vec<(&str, u64)> = by.into_iter().collect();
-    all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    all.into_iter()
-        .map(|(condition, n)| Condition {
-            condition: condition.to_owned(),
-            exceptions: Share::new(n, of),
-        })
-        .collect()
-}
-
-/// Where a control is too rigid, where its explanation is unclear, and where teams meet the same obstacle.
-fn barriers(ground: &Ground<'_>, controls: &[&str]) -> Vec<Barrier> {
-    let ours = |control: &str| controls.contains(&control);
-    let mut all = Vec::new();
-    for p in ground.detected.patterns.iter().filter(|p| ours(&p.control)) {
-        let (kind, step) = match p.kind {
-            Kind::Watch => (BarrierKind::SameObstacle, "ask these teams what they need"),
-            _ => (
-                BarrierKind::TooRigid,
-                "try a changed limit: `tripline what-if`",
-            ),
-        };
-        all.push(Barrier {
-            kind,
-            control: p.control.clone(),
-            sentence: p.sentence.clone(),
-            teams: u64::from(p.observed.teams),
-            asks: u64::from(p.observed.independent),
-            step: step.to_owned(),
-        });
-    }
-    let denied = ground.detected.turned_away.iter();
-    for one in denied.filter(|o| ours(&o.control) && o.because == Because::DeniedWave) {
-        all.push(Barrier {
-            kind: BarrierKind::GuidanceUnclear,
-            control: one.control.clone(),
-            sentence: one.sentence.clone(),
-            teams: u64::from(one.observed.teams),
-            asks: u64::from(one.observed.independent),
-            step: format!(
-                "explain what `{}` is for, and what it asks of whom",
-                one.control
-            ),
-        });
-    }
-    all.extend(shared_vendor(ground, controls));
-    all
-}
-
-/// Several teams that name the same vendor in approved asks of a quarter, and are no pattern.
-fn shared_vendor(ground: &Ground<'_>, controls: &[&str]) -> Vec<Barrier> {
-    let from = ground.read.asked.from;
-    let mut by: BTreeMap<(&str, &str), (u64, BTreeSet<&str>)> = BTreeMap::new();
-    let asks = ground
-        .between(from, ground.to)
-        .filter(|o| controls.contains(&o.control) && o.ask.outcome == Decided::Approved);
-    for one in asks {
-        if let Some(vendor) = one.ask.attributes.get("vendor") {
-            let entry = by.entry((one.control, vendor)).or_default();
-            entry.0 += 1;
-            entry.1.insert(one.team);
-        }
-    }
-    let told: BTreeSet<&str> = ground
-        .detected
-        .patterns
-        .iter()
-        .map(|p| p.control.as_str())
-        .collect();
-    by.into_iter()
-        .filter(|((control, _), (_, teams))| teams.len() >= 3 && !told.contains(control))
-        .map(|((control, vendor), (asks, teams))| {
-            let common = words(&BTreeMap::from([("vendor".to_owned(), vendor.to_owned())]));
-            Barrier {
-                kind: BarrierKind::SameObstacle,
-                control: control.to_owned(),
-                sentence: format!(
-                    "{} teams with {common} needed an exception from {control} in the period.",
-                    teams.len()
-                ),
-                teams: teams.len() as u64,
-                asks,
-                step: format!("talk to {vendor} once, for all of them"),
-            }
-        })
         .collect()
 }

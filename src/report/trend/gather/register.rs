@@ -4,26 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::life::{Life, Over, last_day, months};
+use super::{
+    life::{Life, Over, last_day, months},
+    survival::ages,
+};
 use crate::{
     model::exception::Level,
-    report::trend::model::{
-        Age, Band, Days, Known, Month, Register, RiskMonth, RouteTime, Share, Variance,
-    },
+    report::trend::model::{Days, Known, Month, Register, RiskMonth, RouteTime, Share, Variance},
 };
 
 /// How many months are shown.
 const MONTHS: u32 = 12;
 
-/// The days at which the survival curve is read.
-const AGES: &[u64] = &[0, 14, 30, 45, 60, 90, 120, 180, 270, 365];
-
-/// Fewer than these at risk say nothing about how long exceptions last.
-const FEW_AT_RISK: u64 = 3;
+/// Of fewer decisions no quantile is told.
+const FEW: usize = 5;
 
 /// The register of some exceptions at the end of a period. `gaps` are those that belong to a pattern.
-pub(super) fn register(lives: &[&Life], gaps: &BTreeSet<String>, to: NaiveDate) -> Register {
-    let firsts = months(to, MONTHS);
+pub(super) fn register(
+    lives: &[&Life],
+    gaps: &BTreeSet<String>,
+    (from, to): (NaiveDate, NaiveDate),
+) -> Register {
+    // Without any there is neither stock nor flow.
+    let firsts = if lives.is_empty() {
+        Vec::new()
+    } else {
+        months(to, MONTHS)
+    };
     let active: Vec<&&Life> = lives.iter().filter(|l| l.is_active(to)).collect();
     let count = |of: usize| of as u64;
     let older = active
@@ -31,6 +38,7 @@ pub(super) fn register(lives: &[&Life], gaps: &BTreeSet<String>, to: NaiveDate) 
         .filter(|l| l.age(to).is_some_and(|(days, _)| days > 180));
     let twice = active.iter().filter(|l| l.renewals >= 2);
     Register {
+        on: to,
         months: firsts
             .iter()
             .map(|first| month(lives, *first, to))
@@ -40,7 +48,7 @@ pub(super) fn register(lives: &[&Life], gaps: &BTreeSet<String>, to: NaiveDate) 
         older_than_180_days: Share::new(count(older.count()), count(active.len())),
         renewed_twice: Share::new(count(twice.count()), count(active.len())),
         variance: variance(&active, gaps, to),
-        routes: routes(lives, to),
+        routes: routes(lives, (from, to)),
     }
 }
 
@@ -71,56 +79,11 @@ fn risk(lives: &[&Life], first: NaiveDate, to: NaiveDate) -> RiskMonth {
     };
     RiskMonth {
         month: first.format("%Y-%m").to_string(),
-        // A request rates its residual risk as low, medium or high.
-        critical: 0,
         high: count(Some(Level::High)),
         moderate: count(Some(Level::Medium)),
         low: count(Some(Level::Low)),
         unrated: count(None),
     }
-}
-
-/// How long exceptions last (Kaplan and Meier 1958), with the band of Greenwood (1926).
-fn ages(lives: &[&Life], to: NaiveDate) -> Vec<Age> {
-    let known: Vec<(i64, bool)> = lives.iter().filter_map(|l| l.age(to)).collect();
-    if known.is_empty() {
-        return Vec::new();
-    }
-    let ends: BTreeSet<i64> = known
-        .iter()
-        .filter(|(_, over)| *over)
-        .map(|(d, _)| *d)
-        .collect();
-    AGES.iter()
-        .map(|days| {
-            let until = i64::try_from(*days).unwrap_or(i64::MAX);
-            let at_risk = |day: i64| known.iter().filter(|(d, _)| *d >= day).count() as f64;
-            let (mut alive, mut sum) = (1.0_f64, 0.0_f64);
-            for day in ends.iter().filter(|d| **d <= until && **d > 0) {
-                let n = at_risk(*day);
-                let gone = known.iter().filter(|(d, over)| *over && d == day).count() as f64;
-                alive *= 1.0 - gone / n;
-                if n > gone {
-                    sum += gone / (n * (n - gone));
-                }
-            }
-            let left = known.iter().filter(|(d, _)| *d >= until).count() as u64;
-            let wide = 1.96 * alive * sum.sqrt();
-            Age {
-                days: *days,
-                at_risk: left,
-                active: if left >= FEW_AT_RISK || (*days == 0 && left > 0) {
-                    Known::Value(Band {
-                        mid: 100.0 * alive,
-                        low: 100.0 * (alive - wide).max(0.0),
-                        high: 100.0 * (alive + wide).min(1.0),
-                    })
-                } else {
-                    Known::unknown("too few were in force for so long")
-                },
-            }
-        })
-        .collect()
 }
 
 fn variance(active: &[&&Life], gaps: &BTreeSet<String>, to: NaiveDate) -> Variance {
@@ -131,9 +94,10 @@ fn variance(active: &[&&Life], gaps: &BTreeSet<String>, to: NaiveDate) -> Varian
     };
     for life in active {
         let old = life.age(to).is_some_and(|(days, _)| days > 365);
+        let is_one_team = life.holders.len() == 1;
         if gaps.contains(&life.id) || life.renewals >= 2 || old {
             all.policy_gap += 1;
-        } else if life.renewals == 0 {
+        } else if life.renewals == 0 && is_one_team && life.has_end {
             all.temporary += 1;
         } else {
             all.unclear += 1;
@@ -142,20 +106,24 @@ fn variance(active: &[&&Life], gaps: &BTreeSet<String>, to: NaiveDate) -> Varian
     all
 }
 
-fn routes(lives: &[&Life], to: NaiveDate) -> Vec<RouteTime> {
-    let mut by: BTreeMap<&str, Vec<(i64, bool)>> = BTreeMap::new();
+/// Of an older register nobody wrote down who decided.
+const OLDER: &str = "older register, route not known";
+
+/// What was decided in the period, by route.
+fn routes(lives: &[&Life], (from, to): (NaiveDate, NaiveDate)) -> Vec<RouteTime> {
+    let mut by: BTreeMap<&str, Vec<(Option<i64>, bool)>> = BTreeMap::new();
     for life in lives {
-        let (Some((on, approved)), Some(route)) = (life.decided, life.route.as_deref()) else {
+        let Some((on, approved)) = life.decided else {
             continue;
         };
-        if on <= to {
-            let days = (on - life.asked).num_days();
-            by.entry(route).or_default().push((days, approved));
+        if on >= from && on <= to {
+            let route = life.route.as_deref().unwrap_or(OLDER);
+            by.entry(route).or_default().push((life.took, approved));
         }
     }
     by.into_iter()
         .map(|(route, decided)| {
-            let mut days: Vec<i64> = decided.iter().map(|(d, _)| *d).collect();
+            let mut days: Vec<i64> = decided.iter().filter_map(|(d, _)| *d).collect();
             days.sort_unstable();
             let approved = decided.iter().filter(|(_, yes)| *yes).count();
             RouteTime {
@@ -169,7 +137,10 @@ fn routes(lives: &[&Life], to: NaiveDate) -> Vec<RouteTime> {
 }
 
 /// The least of sorted numbers that so many percent do not exceed.
-pub(super) fn quantile(days: &[i64], percent: usize) -> Known<Days> {
+fn quantile(days: &[i64], percent: usize) -> Known<Days> {
+    if days.len() < FEW {
+        return Known::unknown("fewer than five decisions with their days");
+    }
     let rank = (days.len() * percent).div_ceil(100).saturating_sub(1);
     match days.get(rank) {
         Some(days) => Known::Value(Days(*days as f64)),
@@ -178,21 +149,25 @@ pub(super) fn quantile(days: &[i64], percent: usize) -> Known<Days> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn day(n: u64) -> NaiveDate {
+    pub(in super::super) fn day(n: u64) -> NaiveDate {
         NaiveDate::default() + chrono::Days::new(n)
     }
 
-    fn life(id: &str, from: u64, over: Option<u64>) -> Life {
+    pub(in super::super) fn life(id: &str, from: u64, over: Option<u64>) -> Life {
         Life {
             id: id.to_owned(),
-            control: "c".to_owned(),
+            controls: vec!["c".to_owned()],
             policy: "p".to_owned(),
             team: "t".to_owned(),
+            holders: vec!["t".to_owned()],
             asked: day(from),
             decided: Some((day(from), true)),
+            took: Some(0),
+            suspended: Vec::new(),
+            has_end: true,
             from: Some(day(from)),
             over: over.map(|n| (day(n), Over::Expired)),
             renewals: 0,
@@ -211,7 +186,7 @@ mod tests {
             life("c", 33, Some(58)),
         ];
         let lives: Vec<&Life> = lives.iter().collect();
-        let register = register(&lives, &BTreeSet::from(["b".to_owned()]), day(58));
+        let register = register(&lives, &BTreeSet::from(["b".to_owned()]), (day(0), day(58)));
         let [.., january, february] = register.months.as_slice() else {
             panic!("{register:?}");
         };
@@ -228,28 +203,52 @@ mod tests {
     }
 
     #[test]
-    fn survival_is_that_of_kaplan_and_meier() {
-        // Over after 10, 20 and 20 days; two still in force after 30.
-        let lives = [
-            life("a", 0, Some(10)),
-            life("b", 0, Some(20)),
-            life("c", 0, Some(20)),
-            life("d", 0, None),
-            life("e", 0, None),
+    fn what_is_temporary_has_one_team_and_an_end_and_was_not_renewed() {
+        let mut lives = [
+            life("passing", 40, None),
+            life("renewed-once", 40, None),
+            life("shared", 40, None),
+            life("endless", 40, None),
+            life("renewed-twice", 40, None),
+            life("out-of-force", 40, None),
         ];
+        lives[1].renewals = 1;
+        lives[2].holders.push("u".to_owned());
+        lives[3].has_end = false;
+        lives[4].renewals = 2;
+        lives[5].suspended = vec![(day(50), None)];
         let lives: Vec<&Life> = lives.iter().collect();
-        let ages = ages(&lives, day(30));
-        let at = |days: u64| ages.iter().find(|a| a.days == days).unwrap();
-        assert_eq!((at(14).at_risk, at(30).at_risk), (4, 2));
-        let fourteen = at(14).active.value().unwrap().mid;
-        assert!((fourteen - 80.0).abs() < 1e-9, "{fourteen}");
-        assert!(at(30).active.value().is_none(), "too few are left to say");
+        let register = register(&lives, &BTreeSet::new(), (day(0), day(58)));
+        let seen = &register.variance;
+        assert_eq!((seen.temporary, seen.unclear, seen.policy_gap), (1, 3, 1));
+        let stock = register.months.last().unwrap().active;
+        assert_eq!(stock, 5, "what is suspended covers nothing");
+    }
+
+    #[test]
+    fn decisions_are_those_of_the_period_by_whoever_made_them() {
+        let mut lives = [
+            life("a", 10, None),
+            life("b", 40, None),
+            life("c", 41, None),
+        ];
+        lives[2].route = None;
+        lives[2].decided = Some((day(45), false));
+        lives[2].took = None;
+        let lives: Vec<&Life> = lives.iter().collect();
+        let register = register(&lives, &BTreeSet::new(), (day(31), day(58)));
+        let told: Vec<(&str, Share)> = register
+            .routes
+            .iter()
+            .map(|r| (r.route.as_str(), r.approved))
+            .collect();
+        assert_eq!(told, [("low", Share::new(1, 1)), (OLDER, Share::new(0, 1))]);
     }
 
     #[test]
     fn quantiles_are_days_that_were_seen() {
-        assert_eq!(quantile(&[1, 2, 3, 9], 50), Known::Value(Days(2.0)));
-        assert_eq!(quantile(&[1, 2, 3, 9], 90), Known::Value(Days(9.0)));
-        assert!(quantile(&[], 50).value().is_none());
+        assert_eq!(quantile(&[1, 2, 3, 4, 9], 50), Known::Value(Days(3.0)));
+        assert_eq!(quantile(&[1, 2, 3, 4, 9], 90), Known::Value(Days(9.0)));
+        assert!(quantile(&[1, 2, 3, 9], 50).value().is_none(), "too few");
     }
 }

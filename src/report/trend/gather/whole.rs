@@ -2,24 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Days, NaiveDate};
+use chrono::Days;
 
 use super::{
     Ground, One, Team, earlier,
     life::Life,
-    period,
+    made, period,
     policy::{self, checks, comparisons},
     register::register,
     signals,
+    then::Then,
 };
 use crate::{
     model::exception::Level,
+    notify::text::counted,
     report::trend::model::{
         Amount, Counts, Effect, Known, Place, Power, Probability, Quality, Share, Trend,
         UnknownShare,
     },
     review,
-    signal::{Decided, lifecycle::State, pattern::Learned, stats::caught},
+    signal::{Decided, calibrate::Uncalibrated, pattern::Learned, stats::caught},
 };
 
 /// All of it.
@@ -27,17 +29,17 @@ pub(super) fn trend(ground: &Ground<'_>) -> Trend {
     let read = ground.read;
     let asks: Vec<&One<'_>> = ground.asks.iter().collect();
     let lives: Vec<&Life> = ground.lives.iter().collect();
-    let mut effects: Vec<Effect> = read
+    let mut effects: Vec<Effect> = ground
         .signals
         .iter()
         .filter_map(|s| signals::effect(ground, s))
-        .filter(|e| e.on + Days::new(366) >= ground.to)
+        .filter(|e| e.on <= ground.to && e.on + Days::new(366) >= ground.to)
         .collect();
     effects.sort_by_key(|e| std::cmp::Reverse(e.on));
     Trend {
         organisation: read.organisation.clone(),
+        made: made(read),
         period: period(ground),
-        link: None,
         counts: counts(ground),
         comparisons: comparisons(ground, &asks, &lives),
         signals: signals::open(ground),
@@ -48,7 +50,7 @@ pub(super) fn trend(ground: &Ground<'_>) -> Trend {
             .iter()
             .filter_map(|p| policy::policy(ground, p))
             .collect(),
-        register: register(&lives, &ground.gaps, ground.to),
+        register: register(&lives, &ground.gaps, (read.asked.from, ground.to)),
         effects,
         regions: places(ground, |t| t.region.as_deref()),
         departments: places(ground, |t| t.department.as_deref()),
@@ -58,33 +60,48 @@ pub(super) fn trend(ground: &Ground<'_>) -> Trend {
 
 fn counts(ground: &Ground<'_>) -> Counts {
     let read = ground.read;
-    let within = |day: NaiveDate| day >= read.asked.from && day <= read.asked.to;
+    let within = (read.asked.from, ground.to);
     let year = ground.to - Days::new(365);
-    let judged: Vec<_> = read
+    let judged: Vec<_> = ground
         .signals
         .iter()
-        .filter_map(review::judged)
+        .filter_map(|s| review::judged(s.signal))
         .filter(|j| j.on > year && j.on <= ground.to)
         .collect();
     let useless = judged.iter().filter(|j| !j.useful).count();
-    let closed = |state: State| match state {
-        State::Closed { on, .. } | State::Dismissed { on, .. } => within(on),
-        _ => false,
-    };
     let count = |n: usize| n as u64;
-    let all = || read.signals.iter();
+    let all = || ground.signals.iter();
+    let is_open = |s: &&Then<'_>| s.state.is_open();
     let power = ground.detected.learned.iter().find_map(|l| match l {
         Learned::Power { asks, mu, .. } => Some(caught(u64::from(*asks), *mu)),
         _ => None,
     });
     Counts {
-        opened: count(all().filter(|s| within(s.opened_at.date_naive())).count()),
-        closed: count(all().filter(|s| closed(s.raised.state)).count()),
-        open: count(all().filter(|s| !s.is_over()).count()),
+        opened: count(all().map(|s| s.raised(within)).sum()),
+        closed: count(
+            all()
+                .map(|s| s.became(&["closed", "dismissed"], within))
+                .sum(),
+        ),
+        open: count(all().filter(is_open).count()),
+        overdue: count(all().filter(|s| s.is_overdue(ground.to)).count()),
+        concluded: count(
+            all()
+                .filter(|s| !s.state.is_open() && !s.state.is_over())
+                .count(),
+        ),
         not_useful: Share::new(count(useless), count(judged.len())),
         false_alarms_per_quarter: match &read.calibration {
-            Some(c) if c.unknown.is_none() => Known::Value(Amount(c.false_alarms_per_quarter)),
-            Some(_) => Known::unknown("there is too little history to simulate it"),
+            Some(_) if read.is_over() => Known::unknown(
+                "what was simulated is kept of the register of today, and not of then",
+            ),
+            Some(c) => match c.unknown {
+                None => Known::Value(Amount(c.false_alarms_per_quarter)),
+                Some(Uncalibrated::TooLittleHistory) => {
+                    Known::unknown("there was too little history to simulate it")
+                }
+                Some(Uncalibrated::NoRounds) => Known::unknown("no round was simulated"),
+            },
             None => Known::unknown("it was not simulated yet: tripline signals calibrate"),
         },
         power: power.map_or_else(
@@ -99,7 +116,8 @@ fn counts(ground: &Ground<'_>) -> Counts {
     }
 }
 
-/// By region or by department, for those that are known.
+/// By region or by department. Teams of which it is not known have a row of their own, so that rows add up; nothing where
+/// none is known.
 fn places(ground: &Ground<'_>, of: impl Fn(&Team) -> Option<&str>) -> Vec<Place> {
     let read = ground.read;
     let mut by: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -108,49 +126,71 @@ fn places(ground: &Ground<'_>, of: impl Fn(&Team) -> Option<&str>) -> Vec<Place>
             by.entry(place).or_default().insert(&team.id);
         }
     }
+    if by.is_empty() {
+        return Vec::new();
+    }
+    let known: BTreeSet<&str> = by.values().flatten().copied().collect();
+    // Those without a place, and those that the directory does not know any more.
+    let listed = read.teams.iter().map(|t| t.id.as_str());
+    let asked = ground.asks.iter().map(|o| o.team);
+    let held = ground.lives.iter().map(|l| l.team.as_str());
+    let rest: BTreeSet<&str> = listed
+        .chain(asked)
+        .chain(held)
+        .filter(|t| !known.contains(t))
+        .collect();
+    let mut all: Vec<Place> = by
+        .iter()
+        .map(|(name, teams)| place(ground, name, teams))
+        .collect();
+    if !rest.is_empty() {
+        all.push(place(ground, "not known", &rest));
+    }
+    all
+}
+
+fn place(ground: &Ground<'_>, name: &str, teams: &BTreeSet<&str>) -> Place {
+    let read = ground.read;
     let asked = &read.asked;
-    by.into_iter()
-        .map(|(name, teams)| {
-            let here = |team: &str| teams.contains(team);
-            let asks: Vec<&One<'_>> = ground
-                .between(asked.from, ground.to)
-                .filter(|o| here(o.team))
-                .collect();
-            let who: BTreeSet<&str> = asks.iter().map(|o| o.team).collect();
-            let before = earlier(asked, 3).filter(|(from, _)| *from >= read.history.since);
-            let lives = || ground.lives.iter().filter(|l| here(&l.team));
-            let decided: Vec<bool> = lives()
-                .filter_map(|l| l.decided)
-                .filter(|(on, _)| *on >= asked.from && *on <= asked.to)
-                .map(|(_, yes)| yes)
-                .collect();
-            let active: Vec<&Life> = lives().filter(|l| l.is_active(ground.to)).collect();
-            let rated = active.iter().filter_map(|l| l.residual);
-            let (mut high, mut all) = (0, 0);
-            for level in rated {
-                all += 1;
-                high += u64::from(level == Level::High);
-            }
-            Place {
-                name: name.to_owned(),
-                teams: Share::new(who.len() as u64, teams.len() as u64),
-                asks: asks.len() as u64,
-                asks_before: before.map_or_else(
-                    || Known::unknown("the register does not reach so far back"),
-                    |(from, to)| {
-                        let then = ground.between(from, to).filter(|o| here(o.team));
-                        Known::Value(then.count() as u64)
-                    },
-                ),
-                approved: Share::new(
-                    decided.iter().filter(|yes| **yes).count() as u64,
-                    decided.len() as u64,
-                ),
-                active: active.len() as u64,
-                high_risk: Share::new(high, all),
-            }
-        })
-        .collect()
+    let here = |team: &str| teams.contains(team);
+    let asks: Vec<&One<'_>> = ground
+        .between(asked.from, ground.to)
+        .filter(|o| here(o.team))
+        .collect();
+    let who: BTreeSet<&str> = asks.iter().map(|o| o.team).collect();
+    let before = earlier(asked, 3, ground.to).filter(|(from, _)| *from >= read.history.since);
+    let lives = || ground.lives.iter().filter(|l| here(&l.team));
+    let decided: Vec<bool> = lives()
+        .filter_map(|l| l.decided)
+        .filter(|(on, _)| *on >= asked.from && *on <= ground.to)
+        .map(|(_, yes)| yes)
+        .collect();
+    let active: Vec<&Life> = lives().filter(|l| l.is_active(ground.to)).collect();
+    let rated = active.iter().filter_map(|l| l.residual);
+    let (mut high, mut all) = (0, 0);
+    for level in rated {
+        all += 1;
+        high += u64::from(level == Level::High);
+    }
+    let named = teams.iter().filter(|t| !t.is_empty()).count();
+    Place {
+        name: name.to_owned(),
+        teams: Share::new(who.len() as u64, named as u64),
+        asks: asks.len() as u64,
+        asks_before: before.map_or_else(
+            || Known::unknown("the register does not reach so far back"),
+            |(from, to)| {
+                let then = ground.between(from, to).filter(|o| here(o.team));
+                Known::Value(then.count() as u64)
+            },
+        ),
+        approved: Share::new(
+            decided.iter().filter(|yes| **yes).count() as u64,
+            decided.len() as u64,
+        ),
+        active: active.len() as u64,
+        high_risk: Share::new(high, all),
+    }
 }
 
 fn quality(ground: &Ground<'_>) -> Quality {
@@ -166,7 +206,7 @@ fn quality(ground: &Ground<'_>) -> Quality {
     let evidence: Vec<bool> = ground.lives.iter().filter_map(|l| l.has_evidence).collect();
     let (_, checked) = checks(ground, |_| true);
     let attributes = ground.index.attributes.iter();
-    let decided = |o: &&One<'_>| matches!(o.ask.outcome, Decided::Approved | Decided::Denied);
+    let decided = |o: &&One<'_>| matches!(o.outcome, Decided::Approved | Decided::Denied);
     Quality {
         with_reason: Share::new(count(&|o| o.ask.attributes.contains_key("reason")), of),
         with_outcome: Share::new(count(&decided), of),
@@ -184,8 +224,30 @@ fn quality(ground: &Ground<'_>) -> Quality {
             .collect(),
         weeks: u64::try_from((ground.to - read.history.since).num_weeks()).unwrap_or(0),
         weeks_needed: u64::from(read.options.least_weeks()),
-        notes: ground.detected.learned.iter().filter_map(note).collect(),
+        notes: notes(ground),
     }
+}
+
+fn notes(ground: &Ground<'_>) -> Vec<String> {
+    let mut all: Vec<String> = ground.detected.learned.iter().filter_map(note).collect();
+    let endless = ground.lives.iter().filter(|l| !l.has_end);
+    let endless = endless
+        .filter(|l| l.decided.is_some_and(|(_, yes)| yes))
+        .count();
+    if endless > 0 {
+        all.push(format!(
+            "Of {} of an older register nobody wrote down an end: whether they stand is not known, and they are in no stock.",
+            counted(endless as u64, "approved request")
+        ));
+    }
+    if ground.read.is_over() {
+        all.push(
+            "What is not kept day by day is of today: teams with their departments and regions, names that changed, exception budgets, \
+             and to which policy a control belongs."
+                .to_owned(),
+        );
+    }
+    all
 }
 
 /// What could not be known, in a sentence; what the tables say already is left out.
@@ -194,11 +256,13 @@ fn note(learned: &Learned) -> Option<String> {
     Some(match learned {
         Learned::NoAsks => "Nobody asked for anything.".to_owned(),
         Learned::TooLittleHistory { weeks, needed } => format!(
-            "The register is {weeks} weeks old, and a comparison with the past needs {needed}: until then only renewals and the plain rule of \
-             teams in a quarter are looked at."
+            "The register was {} old, and a comparison with the past needs {needed}: until then only renewals and the plain rule of \
+             teams in a quarter are looked at.",
+            counted(u64::from(*weeks), "week")
         ),
         Learned::TooFewTeams { teams, needed } => {
-            format!("There are {teams} teams, and a pattern among teams needs {needed}.")
+            let teams = counted(u64::from(*teams), "team");
+            format!("A pattern among teams needs {needed} of them; the organisation has {teams}.")
         }
         Learned::OutcomesMissing { share } => format!(
             "Of {} of the requests nobody wrote down how they were decided: only what lasts for half a year is raised.",
@@ -216,7 +280,8 @@ fn note(learned: &Learned) -> Option<String> {
             )
         }
         Learned::ScopeNotDeclared { controls } => format!(
-            "Of {controls} controls with a budget it is not known which teams are in scope; the share was taken of the whole organisation."
+            "Of {} with a budget it is not known which teams are in scope; the share was taken of the whole organisation.",
+            counted(u64::from(*controls), "control")
         ),
         Learned::ControlsTooYoung { controls } => format!(
             "Too young for a comparison with their past: {}.",

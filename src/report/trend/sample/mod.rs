@@ -6,9 +6,9 @@ use chrono::{NaiveDate, TimeZone as _, Utc};
 
 use self::policies::{compared, policies, register};
 use super::model::{
-    Age, Amount, Candidate, Cause, Counts, Effect, Evidence, Gate, Known, Newly, Observed, Period,
-    Place, Power, Probability, Quality, Quote, Ratio, Register, Share, Signal, SignalKind,
-    SignalState, Trend, TurnedAway, UnknownShare, Variance, Watch,
+    Age, Amount, Candidate, Cause, Counts, Effect, Evidence, Gate, GateResult, Known, Made, Newly,
+    Observed, Period, Place, Power, Probability, Quality, Quote, Ratio, Register, Seen, Share,
+    Signal, SignalKind, SignalState, Trend, TurnedAway, UnknownShare, Variance, Watch,
 };
 
 pub(crate) fn day(y: i32, m: u32, d: u32) -> NaiveDate {
@@ -32,7 +32,7 @@ fn gates() -> Vec<Gate> {
         name: name.into(),
         value: value.into(),
         limit: limit.into(),
-        is_passed: true,
+        result: GateResult::Passed,
     };
     vec![
         gate("Distinct teams with an approved ask", "10", "at least 4"),
@@ -141,12 +141,15 @@ fn signals() -> Vec<Signal> {
         sentence: "10 teams in 6 departments asked to exceed the maximum age of keys (90 d) for vendor=Acme and env=batch since 3 Aug 2026.".into(),
         descriptor: "vendor=Acme and env=batch".into(),
         runner_up: Some("vendor=Acme".into()),
-        observed: Observed { teams: 10, departments: 6, asks: 12, duplicates: 4, approved: share(11, 12), pending: 1 },
+        observed: known(Observed { teams: 10, departments: 6, asks: 12, duplicates: 4, approved: share(11, 12), pending: 1 }),
         evidence: Evidence { expected: known(Amount(1.8)), ratio: ratio(6.1, 3.2, 10.4), p: known(Probability(0.000_002_1)), q: known(Probability(0.0041)), posterior: Known::unknown("this kind of signal has none") },
         since: day(2026, 8, 3),
         state: SignalState::WhatIfAttached,
         owner: "Ada (ada@example.test)".into(),
         due: known(day(2026, 10, 30)),
+        is_overdue: false,
+        untried: None,
+        teams_elsewhere: 3,
         candidates: candidates(),
         gates: gates(),
         quotes: vec![
@@ -169,12 +172,15 @@ fn signals() -> Vec<Signal> {
         sentence: "14 of 58 teams in scope hold an exception from approved model cards, over a budget of 10 %, for four quarters.".into(),
         descriptor: "stage=shadow".into(),
         runner_up: None,
-        observed: Observed { teams: 14, departments: 7, asks: 19, duplicates: 2, approved: share(18, 21), pending: 0 },
+        observed: known(Observed { teams: 14, departments: 7, asks: 19, duplicates: 2, approved: share(18, 21), pending: 0 }),
         evidence: Evidence { expected: known(Amount(5.8)), ratio: ratio(2.4, 1.5, 3.6), p: Known::unknown("this kind of signal has none"), q: Known::unknown("this kind of signal has none"), posterior: known(Probability(0.993)) },
         since: day(2025, 11, 17),
         state: SignalState::Open,
         owner: "Grace (grace@example.test)".into(),
-        due: known(day(2026, 10, 15)),
+        due: known(day(2026, 9, 15)),
+        is_overdue: true,
+        untried: None,
+        teams_elsewhere: 0,
         candidates: vec![Candidate {
             summary: "Ask for a model card at promotion, not in stage=shadow".into(),
             cleared: share(15, 18),
@@ -186,7 +192,7 @@ fn signals() -> Vec<Signal> {
             on_frontier: true,
             is_knee: true,
         }],
-        gates: gates(),
+        gates: vec![],
         quotes: vec![],
         causes: vec![Cause { cause: "scope too broad".into(), why: "15 of 18 exceptions are for models that serve nobody".into() }],
         effect: Known::unknown("no change is linked yet"),
@@ -266,12 +272,14 @@ fn turned_away() -> Vec<TurnedAway> {
 pub(crate) fn rich() -> Trend {
     Trend {
         organisation: "Example Bank".into(),
-        period: Period { name: "2026Q3".into(), from: day(2026, 7, 1), to: day(2026, 9, 30), asked_at: Utc.with_ymd_and_hms(2026, 10, 1, 6, 0, 0).unwrap() },
-        link: Some("https://tripline.example.test/reports/2026Q3".into()),
+        made: Made { asked_at: Utc.with_ymd_and_hms(2026, 10, 1, 6, 0, 0).unwrap(), link: Some("https://tripline.example.test/reports/trend/2026Q3".into()) },
+        period: Period { name: "2026Q3".into(), from: day(2026, 7, 1), to: day(2026, 9, 30), is_over: true, since: day(2025, 7, 7), seen: Some(Seen { from: day(2026, 7, 1), to: day(2026, 9, 30) }) },
         counts: Counts {
             opened: 1,
             closed: 2,
             open: 2,
+            overdue: 1,
+            concluded: 0,
             not_useful: share(1, 12),
             false_alarms_per_quarter: known(Amount(0.1)),
             power: known(Power { more_teams: 5, probability: Probability(0.8) }),
@@ -320,6 +328,7 @@ pub(crate) fn rich() -> Trend {
 
 fn nothing() -> Register {
     Register {
+        on: day(2026, 9, 30),
         months: vec![],
         risk: vec![],
         ages: vec![],
@@ -336,12 +345,18 @@ fn nothing() -> Register {
 
 /// No history at all.
 pub(crate) fn empty() -> Trend {
+    let rich = rich();
     Trend {
-        link: None,
+        made: Made {
+            link: None,
+            ..rich.made
+        },
         counts: Counts {
             opened: 0,
             closed: 0,
             open: 0,
+            overdue: 0,
+            concluded: 0,
             not_useful: share(0, 0),
             false_alarms_per_quarter: Known::unknown("no simulation was run"),
             power: Known::unknown("fewer than 39 weeks of history"),
@@ -366,7 +381,7 @@ pub(crate) fn empty() -> Trend {
             weeks_needed: 39,
             notes: vec![],
         },
-        ..rich()
+        ..rich
     }
 }
 
@@ -398,11 +413,19 @@ pub(crate) fn edge() -> Trend {
     trend.comparisons = compared(3, 2, 1);
     trend.signals.truncate(1);
     trend.counts.open = 1;
+    trend.counts.overdue = 0;
     let signal = &mut trend.signals[0];
     signal.sentence = format!("{HOSTILE} 3 teams asked.");
     signal.id = HOSTILE.into();
     signal.control.clone_from(&long);
-    signal.observed.approved = share(2, 3);
+    signal.observed = known(Observed {
+        teams: 3,
+        departments: 3,
+        asks: 4,
+        duplicates: 0,
+        approved: share(2, 3),
+        pending: 1,
+    });
     signal.due = Known::unknown(HOSTILE);
     signal.quotes = vec![Quote {
         text: format!("{HOSTILE}\n\n# no heading"),
@@ -424,6 +447,8 @@ pub(crate) fn edge() -> Trend {
     for row in &mut policy.budgets {
         row.control.clone_from(&long);
         row.teams = known(share(1, 3));
+        row.active = known(share(1, 3));
+        row.allowed = Known::unknown("none declared");
         row.interval = Known::unknown("fewer than five teams");
         row.budget = Known::unknown("none declared");
         row.checked = share(4, 4);

@@ -5,8 +5,8 @@ use chrono::{Days as Step, Months};
 use super::{day, known, ratio, share};
 use crate::report::trend::model::{
     Age, Band, Barrier, BarrierKind, BudgetRow, Comparison, Condition, Days, Descriptor, HeatRow,
-    Interval, Known, Mark, MarkKind, Measure, Month, PolicyTrend, Proportion, Reason, Register,
-    RiskMonth, RouteTime, Variance, Week,
+    InForce, Interval, Known, Mark, MarkKind, Measure, Month, PolicyTrend, Probability, Proportion,
+    Reason, Register, RiskMonth, RouteTime, Standing, Variance, Week,
 };
 
 /// Weeks from a Monday on, the first 26 without an expectation.
@@ -62,19 +62,16 @@ pub(super) fn register(scale: u64) -> Register {
         .collect();
     let risk = months
         .iter()
-        .enumerate()
-        .map(|(i, m)| {
-            let critical = (i as u64 / 6) * scale;
+        .map(|m| {
             let high = m.active / 5;
             let unrated = m.active / 12;
             let low = m.active / 3;
             RiskMonth {
                 month: m.month.clone(),
-                critical,
                 high,
                 low,
                 unrated,
-                moderate: m.active - critical - high - low - unrated,
+                moderate: m.active - high - low - unrated,
             }
         })
         .collect();
@@ -110,6 +107,7 @@ pub(super) fn register(scale: u64) -> Register {
         }])
         .collect();
     Register {
+        on: day(2026, 9, 30),
         risk,
         ages,
         older_than_180_days: share(last * 3 / 10, last),
@@ -209,8 +207,10 @@ pub(super) fn policies() -> Vec<PolicyTrend> {
         PolicyTrend {
             id: "nhi-credentials".into(),
             title: "Credentials of machines".into(),
-            version: "4".into(),
-            effective: day(2026, 3, 2),
+            version: known(InForce {
+                version: "4".into(),
+                effective: day(2026, 3, 2),
+            }),
             owner: "Ada (ada@example.test)".into(),
             passed: share(1_204, 1_263),
             checked: share(1_263, 1_402),
@@ -222,10 +222,10 @@ pub(super) fn policies() -> Vec<PolicyTrend> {
                 mark(day(2026, 8, 31), MarkKind::Signal, "SIG-12"),
             ],
             budgets: vec![
-                BudgetRow { control: "secret-rotation-overdue".into(), teams: known(share(13, 61)), interval: known(Interval { low: 0.14, high: 0.31 }), budget: known(Proportion(0.1)), checked: share(412, 430) },
-                BudgetRow { control: "secret-owner-named".into(), teams: known(share(3, 61)), interval: known(Interval { low: 0.02, high: 0.11 }), budget: known(Proportion(0.1)), checked: share(430, 430) },
-                BudgetRow { control: "key-has-expiry".into(), teams: known(share(5, 48)), interval: known(Interval { low: 0.05, high: 0.2 }), budget: Known::unknown("none declared"), checked: share(221, 270) },
-                BudgetRow { control: "vendor-token-scoped".into(), teams: Known::unknown("no list of teams in scope"), interval: Known::unknown("no list of teams in scope"), budget: Known::unknown("none declared"), checked: share(200, 272) },
+                BudgetRow { control: "secret-rotation-overdue".into(), teams: known(share(13, 61)), interval: known(Interval { low: 0.14, high: 0.31 }), budget: known(Proportion(0.1)), active: known(share(9, 61)), allowed: known(Proportion(0.11)), posterior: known(Probability(0.997)), standing: Standing::Above, checked: share(412, 430) },
+                BudgetRow { control: "secret-owner-named".into(), teams: known(share(3, 61)), interval: known(Interval { low: 0.02, high: 0.11 }), budget: known(Proportion(0.1)), active: known(share(1, 61)), allowed: known(Proportion(0.11)), posterior: known(Probability(0.021)), standing: Standing::Within, checked: share(430, 430) },
+                BudgetRow { control: "key-has-expiry".into(), teams: known(share(5, 48)), interval: known(Interval { low: 0.05, high: 0.2 }), budget: Known::unknown("none declared"), active: known(share(4, 48)), allowed: Known::unknown("none declared"), posterior: Known::unknown("there is no budget to compare with"), standing: Standing::Undeclared, checked: share(221, 270) },
+                BudgetRow { control: "vendor-token-scoped".into(), teams: Known::unknown("no list of teams in scope"), interval: Known::unknown("no list of teams in scope"), budget: Known::unknown("none declared"), active: Known::unknown("no list of teams in scope"), allowed: Known::unknown("none declared"), posterior: Known::unknown("there is no budget to compare with"), standing: Standing::Undeclared, checked: share(200, 272) },
             ],
             quarters: quarters.clone(),
             heat: vec![
@@ -260,8 +260,10 @@ pub(super) fn policies() -> Vec<PolicyTrend> {
         PolicyTrend {
             id: "model-release".into(),
             title: "Release of models".into(),
-            version: "2".into(),
-            effective: day(2025, 9, 1),
+            version: known(InForce {
+                version: "2".into(),
+                effective: day(2025, 9, 1),
+            }),
             owner: "Grace (grace@example.test)".into(),
             passed: share(318, 352),
             checked: share(352, 360),
@@ -273,8 +275,8 @@ pub(super) fn policies() -> Vec<PolicyTrend> {
                 mark(day(2026, 5, 11), MarkKind::Incident, "INC-214"),
             ],
             budgets: vec![
-                BudgetRow { control: "model-card-approved".into(), teams: known(share(14, 58)), interval: known(Interval { low: 0.16, high: 0.34 }), budget: known(Proportion(0.1)), checked: share(180, 182) },
-                BudgetRow { control: "evaluation-before-release".into(), teams: known(share(4, 58)), interval: known(Interval { low: 0.03, high: 0.14 }), budget: known(Proportion(0.15)), checked: share(172, 178) },
+                BudgetRow { control: "model-card-approved".into(), teams: known(share(14, 58)), interval: known(Interval { low: 0.16, high: 0.34 }), budget: known(Proportion(0.1)), active: known(share(11, 58)), allowed: known(Proportion(0.1)), posterior: known(Probability(0.999)), standing: Standing::Above, checked: share(180, 182) },
+                BudgetRow { control: "evaluation-before-release".into(), teams: known(share(4, 58)), interval: known(Interval { low: 0.03, high: 0.14 }), budget: known(Proportion(0.15)), active: known(share(3, 58)), allowed: known(Proportion(0.15)), posterior: known(Probability(0.062)), standing: Standing::NotTold, checked: share(172, 178) },
             ],
             quarters,
             heat: vec![

@@ -8,10 +8,10 @@ use crate::report::trend::{
 
 /// The table of open signals.
 pub(in crate::report::trend) fn signals(trend: &Trend) -> Section {
-    let mut section = Section::new(2, "signals", "Open signals");
+    let mut section = Section::new(2, "signals", "Signals");
     section.figure(Figure {
         id: "signals-open".to_owned(),
-        title: "Open signals".to_owned(),
+        title: "Signals that are not over".to_owned(),
         reading: String::new(),
         is_table_first: false,
         chart: None,
@@ -61,25 +61,41 @@ fn row((i, signal): (usize, &Signal)) -> Vec<Cell> {
                 .gloss("posterior")
                 .also("measure", "posterior")
         }
-        _ => Cell::value(&format!("{base}/evidence/q"), &evidence.q),
+        _ => Cell::words("renewals are counted"),
+    };
+    let teams = match &signal.observed {
+        Known::Value(seen) => {
+            let cell = Cell::value(&format!("{base}/observed/value/teams"), &seen.teams);
+            // What a kind is not found by is left out, not printed as unknown.
+            match &evidence.expected {
+                Known::Value(expected) => cell.and(
+                    "expected",
+                    &format!("{base}/evidence/expected/value"),
+                    expected,
+                    "expected",
+                ),
+                Known::Unknown(_) => cell,
+            }
+        }
+        Known::Unknown(why) => Cell::words(&format!("not known: {why}")),
+    };
+    let due = if signal.is_overdue {
+        "· overdue since"
+    } else {
+        "· due"
+    };
+    let owner = Cell::words(&signal.owner).gloss(signal.state.word());
+    let owner = match &signal.due {
+        Known::Value(day) => owner.and(due, &format!("{base}/due/value"), day, "due"),
+        Known::Unknown(_) => owner,
     };
     vec![
         name,
-        Cell::value(&format!("{base}/observed/teams"), &signal.observed.teams).and(
-            "expected",
-            &format!("{base}/evidence/expected"),
-            &evidence.expected,
-            "expected",
-        ),
+        teams,
         surprise,
         Cell::value(&format!("{base}/since"), &signal.since),
         best(&base, signal),
-        Cell::words(&signal.owner).gloss(signal.state.word()).and(
-            "· due",
-            &format!("{base}/due"),
-            &signal.due,
-            "due",
-        ),
+        owner,
     ]
 }
 
@@ -91,7 +107,8 @@ fn best(base: &str, signal: &Signal) -> Cell {
         .enumerate()
         .find(|(_, c)| c.is_knee);
     let Some((i, knee)) = knee else {
-        return Cell::words("none worked out");
+        let why = signal.untried.as_deref();
+        return Cell::words(why.unwrap_or("none is worth what it would admit"));
     };
     let at = format!("{base}/candidates/{i}");
     Cell::words(&knee.summary)
@@ -125,6 +142,14 @@ pub(in crate::report::trend) fn counts(trend: &Trend) -> Vec<(&'static str, Cell
     let counts = &trend.counts;
     vec![
         ("signals open", Cell::value("/counts/open", &counts.open)),
+        (
+            "of those overdue",
+            Cell::value("/counts/overdue", &counts.overdue),
+        ),
+        (
+            "concluded, not over",
+            Cell::value("/counts/concluded", &counts.concluded),
+        ),
         (
             "opened in the period",
             Cell::value("/counts/opened", &counts.opened),

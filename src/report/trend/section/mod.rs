@@ -8,13 +8,25 @@ pub(super) mod signal;
 pub(super) mod whole;
 
 use super::{
-    model::Comparison,
+    model::{Comparison, Period},
     outline::{Cell, Figure, Look, Table, numbers, words},
     value::Shown,
 };
 
 /// Comparisons with the earlier periods.
-fn comparisons(id: &str, base: &str, rows: &[Comparison]) -> Figure {
+fn comparisons(id: &str, base: &str, rows: &[Comparison], period: &Period) -> Figure {
+    let caption = if period.is_over {
+        "The period against the quarter before and the same quarter of the year before.".to_owned()
+    } else {
+        let days = period
+            .seen
+            .map_or(0, |s| (s.to - period.from).num_days() + 1);
+        format!(
+            "The period is not over: its first {} against as many of the quarter before and of the same quarter of the year before.",
+            counted(u64::try_from(days).unwrap_or_default(), "day")
+        )
+    };
+    let now = if period.is_over { "Now" } else { "So far" };
     Figure {
         id: format!("{id}-compared"),
         title: finding(rows),
@@ -22,12 +34,10 @@ fn comparisons(id: &str, base: &str, rows: &[Comparison]) -> Figure {
         is_table_first: false,
         chart: None,
         table: Table {
-            caption:
-                "The period against the quarter before and the same quarter of the year before."
-                    .to_owned(),
+            caption,
             columns: vec![
                 words("Measure", "measure"),
-                numbers("Now", "now"),
+                numbers(now, "now"),
                 numbers("Quarter before", "quarter_before"),
                 numbers("Year before", "year_before"),
             ],
@@ -61,6 +71,14 @@ fn finding(rows: &[Comparison]) -> String {
             format!(", {} in the quarter before", before.shown())
         });
     format!("{}: {}{before}", row.what, now.shown())
+}
+
+/// With a capital letter at its beginning.
+pub(super) fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 /// `1 team`, `11 teams`.

@@ -43,17 +43,20 @@ fn variance(id: &str, base: &str, register: &Register) -> Figure {
     Figure {
         id: format!("{id}-variance"),
         title: format!(
-            "{} and {}",
-            counted(seen.temporary, "exception").replace("exception", "temporary exception"),
-            counted(seen.policy_gap, "unresolved policy gap")
+            "{} and {} on {}",
+            counted(seen.temporary, "temporary exception"),
+            counted(seen.policy_gap, "unresolved policy gap"),
+            register.on.shown()
         ),
         reading: String::new(),
         is_table_first: false,
         chart: None,
         table: Table {
-            caption: "Active exceptions at the end of the period. What bridges a while is \
-                no fault of the policy; what stays shows where it does not fit."
-                .to_owned(),
+            caption: format!(
+                "Active exceptions on {}. What bridges a while is no fault of the policy; what \
+                    stays shows where it does not fit.",
+                register.on.shown()
+            ),
             columns: vec![
                 words("Active exceptions", "what"),
                 numbers("Number", "number"),
@@ -63,7 +66,7 @@ fn variance(id: &str, base: &str, register: &Register) -> Figure {
                 row(
                     "Temporary variance",
                     Cell::value(&format!("{base}/variance/temporary"), &seen.temporary),
-                    "one team, not renewed, with an end in sight",
+                    "one team, not renewed, with an end",
                 ),
                 row(
                     "Unresolved policy gap",
@@ -71,9 +74,9 @@ fn variance(id: &str, base: &str, register: &Register) -> Figure {
                     "in a signal or on watch, renewed twice, or older than a year",
                 ),
                 row(
-                    "Cannot be told",
+                    "Neither",
                     Cell::value(&format!("{base}/variance/unclear"), &seen.unclear),
-                    "no end date or no team on record",
+                    "renewed once, shared by several teams, or without a team or an end on record",
                 ),
                 row(
                     "Older than 180 days",
@@ -143,7 +146,10 @@ fn requests(id: &str, base: &str, register: &Register) -> Figure {
             ],
         ),
         table: Table {
-            caption: "Requests and decisions by month.".to_owned(),
+            caption: format!(
+                "Requests and decisions by month; the last one is told until {}.",
+                register.on.shown()
+            ),
             columns: vec![
                 words("Month", "month"),
                 numbers("Requested", "requested"),
@@ -207,9 +213,11 @@ fn flow(id: &str, base: &str, register: &Register) -> Figure {
             ],
         ),
         table: Table {
-            caption: "Stock and flow of exceptions by month. A renewal neither begins nor \
-                ends one."
-                .to_owned(),
+            caption: format!(
+                "Stock and flow of exceptions by month; the last one is told until {}. A renewal \
+                    neither begins nor ends one. What is suspended is not active.",
+                register.on.shown()
+            ),
             columns: vec![
                 words("Month", "month"),
                 numbers("Approved", "approved"),
@@ -246,12 +254,15 @@ fn flow(id: &str, base: &str, register: &Register) -> Figure {
 
 fn risk(id: &str, base: &str, register: &Register) -> Figure {
     let months = &register.risk;
-    let grave = |m: &RiskMonth| m.critical + m.high;
+    let rated = |m: &RiskMonth| m.high + m.moderate + m.low;
     let title = match (months.first(), months.last()) {
         (Some(first), Some(last)) if months.len() > 1 => format!(
-            "Accepted risk: {} rated high or critical, {} at the beginning",
-            counted(grave(last), "active exception"),
-            grave(first).shown()
+            "Accepted risk: {} of {} rated active exceptions high, {} of {} at the beginning; {} not rated",
+            last.high.shown(),
+            rated(last).shown(),
+            first.high.shown(),
+            rated(first).shown(),
+            last.unrated.shown()
         ),
         _ => "Accepted risk over time".to_owned(),
     };
@@ -265,18 +276,18 @@ fn risk(id: &str, base: &str, register: &Register) -> Figure {
         chart: stacked(
             months.iter().map(|m| text::line(&m.month)).collect(),
             vec![
-                series("critical", Tone::Full, months, |m| m.critical),
-                series("high", Tone::Stripes, months, |m| m.high),
+                series("high", Tone::Full, months, |m| m.high),
                 series("moderate", Tone::Lines, months, |m| m.moderate),
                 series("low", Tone::Dots, months, |m| m.low),
                 series("not rated", Tone::Empty, months, |m| m.unrated),
             ],
         ),
         table: Table {
-            caption: "Active exceptions at the end of each month by residual risk.".to_owned(),
+            caption: "Active exceptions at the end of each month by the residual risk that was \
+                accepted with them; an older register rates none."
+                .to_owned(),
             columns: vec![
                 words("Month", "month"),
-                numbers("Critical", "critical"),
                 numbers("High", "high"),
                 numbers("Moderate", "moderate"),
                 numbers("Low", "low"),
@@ -289,7 +300,6 @@ fn risk(id: &str, base: &str, register: &Register) -> Figure {
                     let at = format!("{base}/risk/{i}");
                     vec![
                         Cell::words(&m.month),
-                        Cell::value(&format!("{at}/critical"), &m.critical),
                         Cell::value(&format!("{at}/high"), &m.high),
                         Cell::value(&format!("{at}/moderate"), &m.moderate),
                         Cell::value(&format!("{at}/low"), &m.low),
@@ -339,7 +349,8 @@ fn ages(id: &str, base: &str, register: &Register) -> Figure {
         chart,
         table: Table {
             caption: "Of a hundred exceptions, how many are still active so many days after \
-                approval (Kaplan-Meier, 95 % band), and how many were observed for so long."
+                approval (Kaplan-Meier, 95 % band), and how many were observed for so long. Read on \
+                the days on which some ended, which are taken by the week where they are many."
                 .to_owned(),
             columns: vec![
                 numbers("Days", "days"),
@@ -374,7 +385,7 @@ fn routes(id: &str, base: &str, register: &Register) -> Figure {
         chart: None,
         table: Table {
             caption:
-                "Decisions by route. p50: half took no longer; p90: nine of ten took no longer."
+                "Decisions of the period by route. p50: half took no longer; p90: nine of ten took no longer."
                     .to_owned(),
             columns: vec![
                 words("Route", "route"),

@@ -40,8 +40,8 @@ fn descriptors(id: &str, base: &str, policy: &PolicyTrend) -> Figure {
         is_table_first: false,
         chart: None,
         table: Table {
-            caption: "What the asks have in common. Lift: how many times as frequent among \
-                the asks as among everything in scope, with its 90 % interval."
+            caption: "What the asks of 52 weeks have in common. Lift: how many times as frequent \
+                among them as among asks about other controls, with its 90 % interval."
                 .to_owned(),
             columns: vec![
                 words("In common", "descriptor"),
@@ -93,6 +93,7 @@ fn reasons(id: &str, base: &str, policy: &PolicyTrend) -> Figure {
             note: format!("{} so far", r.so_far.short()),
             interval: None,
             limit: None,
+            is_over: false,
         })
         .collect();
     let chart = is_enough.then(|| {

@@ -10,7 +10,7 @@ use crate::{
     },
     notify::text,
     report::trend::{
-        model::{Candidate, Signal, SignalKind, Trend},
+        model::{Candidate, Observed, Signal, SignalKind, Trend},
         outline::{Cell, Figure, Look, Section, Table, numbers, words},
         value::{Known, Probability, Shown},
     },
@@ -42,8 +42,16 @@ fn one((i, signal): (usize, &Signal)) -> Section {
     if !signal.candidates.is_empty() {
         section.say(LIMITS);
     }
+    if signal.teams_elsewhere > 0 && !signal.candidates.is_empty() {
+        section.say(
+            "A what-if counts exceptions of this register alone: what some of the teams hold by \
+            an older one, it does not see. The numbers below say how many those are.",
+        );
+    }
     section.figure(numbers_of(&id, &base, signal));
-    section.figure(gates(&id, signal));
+    if !signal.gates.is_empty() {
+        section.figure(gates(&id, signal));
+    }
     let causes: Vec<String> = signal
         .causes
         .iter()
@@ -66,43 +74,33 @@ fn one((i, signal): (usize, &Signal)) -> Section {
 }
 
 fn numbers_of(id: &str, base: &str, signal: &Signal) -> Figure {
-    let (seen, evidence) = (&signal.observed, &signal.evidence);
+    let evidence = &signal.evidence;
     let row = |what: &str, cell: Cell| vec![Cell::words(what), cell];
-    let mut rows = vec![
-        row(
-            "Distinct teams",
-            Cell::value(&format!("{base}/observed/teams"), &seen.teams),
-        ),
-        row(
-            "Distinct departments",
-            Cell::value(&format!("{base}/observed/departments"), &seen.departments),
-        ),
-        row(
-            "Independent asks",
-            Cell::value(&format!("{base}/observed/asks"), &seen.asks),
-        ),
-        row(
-            "Duplicates not counted",
-            Cell::value(&format!("{base}/observed/duplicates"), &seen.duplicates),
-        ),
-        row(
-            "Approved of those decided",
-            Cell::value(&format!("{base}/observed/approved"), &seen.approved),
-        ),
-        row(
-            "Not decided yet",
-            Cell::value(&format!("{base}/observed/pending"), &seen.pending),
-        ),
-        row(
+    let mut rows = match &signal.observed {
+        Known::Value(seen) => observed(&format!("{base}/observed/value"), seen),
+        Known::Unknown(why) => vec![row(
+            "What was seen",
+            Cell::words(&format!("not known: {why}")),
+        )],
+    };
+    rows.push(row(
+        "Teams whose exceptions stand in an older register alone",
+        Cell::value(&format!("{base}/teams_elsewhere"), &signal.teams_elsewhere),
+    ));
+    // What a kind of signal is not judged by is left out, not printed as unknown.
+    let is_emergence = signal.kind == SignalKind::Emergence;
+    if is_emergence || evidence.expected.value().is_some() {
+        rows.push(row(
             "Expected units of teams",
             Cell::value(&format!("{base}/evidence/expected"), &evidence.expected),
-        ),
-        row(
+        ));
+    }
+    if is_emergence || evidence.ratio.value().is_some() {
+        rows.push(row(
             "Seen against expected (90 % interval)",
             Cell::value(&format!("{base}/evidence/ratio"), &evidence.ratio),
-        ),
-    ];
-    // What a kind of signal is not judged by is left out, not printed as unknown.
+        ));
+    }
     let judged = |what: &str, key: &str, value: &Known<Probability>| {
         row(what, Cell::value(&format!("{base}/evidence/{key}"), value))
     };
@@ -123,16 +121,23 @@ fn numbers_of(id: &str, base: &str, signal: &Signal) -> Figure {
             "Since",
             Cell::value(&format!("{base}/since"), &signal.since),
         ),
-        row("Due", Cell::value(&format!("{base}/due"), &signal.due)),
+        row(
+            if signal.is_overdue {
+                "Overdue since"
+            } else {
+                "Due"
+            },
+            Cell::value(&format!("{base}/due"), &signal.due),
+        ),
         row("State", Cell::words(signal.state.word())),
         row("Owner", Cell::words(&signal.owner)),
         row(
             "Policy and version",
-            Cell::words(&format!("{} {}", signal.policy, signal.policy_version)),
+            Cell::words(&format!("{}, {}", signal.policy, signal.policy_version)),
         ),
         row(
             "Control and version",
-            Cell::words(&format!("{} {}", signal.control, signal.control_version)),
+            Cell::words(&format!("{}, {}", signal.control, signal.control_version)),
         ),
     ]);
     match &signal.effect {
@@ -162,6 +167,37 @@ fn numbers_of(id: &str, base: &str, signal: &Signal) -> Figure {
             look: Look::Plain,
         },
     }
+}
+
+/// What was seen, in rows.
+fn observed(at: &str, seen: &Observed) -> Vec<Vec<Cell>> {
+    let row = |what: &str, cell: Cell| vec![Cell::words(what), cell];
+    vec![
+        row(
+            "Distinct teams",
+            Cell::value(&format!("{at}/teams"), &seen.teams),
+        ),
+        row(
+            "Distinct departments",
+            Cell::value(&format!("{at}/departments"), &seen.departments),
+        ),
+        row(
+            "Independent asks",
+            Cell::value(&format!("{at}/asks"), &seen.asks),
+        ),
+        row(
+            "Duplicates not counted",
+            Cell::value(&format!("{at}/duplicates"), &seen.duplicates),
+        ),
+        row(
+            "Approved of those decided",
+            Cell::value(&format!("{at}/approved"), &seen.approved),
+        ),
+        row(
+            "Not decided yet",
+            Cell::value(&format!("{at}/pending"), &seen.pending),
+        ),
+    ]
 }
 
 fn letter(i: usize) -> String {
@@ -229,7 +265,9 @@ fn what_if(id: &str, base: &str, signal: &Signal) -> Figure {
         is_table_first: true,
         chart,
         table: Table {
-            caption: "Candidate changes, played over stored evidence. Nothing here is applied."
+            caption: "Candidate changes, played over stored evidence: the recommended one, the \
+                frontier, and the best other one of each scope, though another is better. \
+                Nothing here is applied."
                 .to_owned(),
             columns: vec![
                 words("Change", "change"),
@@ -246,7 +284,10 @@ fn what_if(id: &str, base: &str, signal: &Signal) -> Figure {
                 .enumerate()
                 .map(|(i, c)| candidate(i, c, &format!("{base}/candidates/{i}")))
                 .collect(),
-            empty: "No change was worked out for this signal.".to_owned(),
+            empty: signal.untried.as_ref().map_or_else(
+                || "No change was worked out for this signal.".to_owned(),
+                |why| format!("No change was worked out: {why}."),
+            ),
             look: Look::Cards,
         },
     }
@@ -314,11 +355,7 @@ fn gates(id: &str, signal: &Signal) -> Figure {
                         Cell::words(&gate.name),
                         Cell::words(&gate.value),
                         Cell::words(&gate.limit),
-                        Cell::words(if gate.is_passed {
-                            "passed"
-                        } else {
-                            "not passed"
-                        }),
+                        Cell::words(gate.result.word()),
                     ]
                 })
                 .collect(),

@@ -1,14 +1,14 @@
 //! What is told over all policies: the register, what changes did, regions and departments, what is no signal and why,
 //! what is on watch, and how good the data is.
 
-use super::{comparisons, register};
+use super::{capital, comparisons, register};
 use crate::{
     chart::{
         Chart,
         bars::{Bar, Bars},
         forest::{Forest, Row},
     },
-    notify::text,
+    notify::text::{self, counted},
     report::trend::{
         model::{Effect, Place, Trend},
         outline::{Cell, Figure, Look, Section, Table, numbers, words},
@@ -21,7 +21,12 @@ pub(in crate::report::trend) fn all(trend: &Trend) -> Vec<Section> {
     let mut whole = register::section(2, "all", "/register", &trend.register);
     "All policies: stock and flow".clone_into(&mut whole.title);
     let mut compared = Section::new(3, "all-compared-section", "Against the earlier periods");
-    compared.figure(comparisons("all", "/comparisons", &trend.comparisons));
+    compared.figure(comparisons(
+        "all",
+        "/comparisons",
+        &trend.comparisons,
+        &trend.period,
+    ));
     let mut worked = Section::new(2, "effects", "Did it work");
     worked.figure(effects(&trend.effects));
     let mut places = Section::new(2, "places", "By region and department");
@@ -154,6 +159,7 @@ fn place(id: &str, noun: &str, base: &str, places: &[Place]) -> Figure {
                         note: format!("teams that asked: {}", p.teams.shown()),
                         interval: None,
                         limit: None,
+                        is_over: false,
                     })
                     .collect(),
                 rule: None,
@@ -169,7 +175,7 @@ fn place(id: &str, noun: &str, base: &str, places: &[Place]) -> Figure {
                 numbers("Asks, quarter before", "asks_before"),
                 numbers("Approved of those decided", "approved"),
                 numbers("Active at the end", "active"),
-                numbers("High or critical of those rated", "high_risk"),
+                numbers("High of those rated", "high_risk"),
             ],
             rows: places
                 .iter()
@@ -191,13 +197,6 @@ fn place(id: &str, noun: &str, base: &str, places: &[Place]) -> Figure {
             look: Look::Plain,
         },
     }
-}
-
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }
 
 fn turned_away(trend: &Trend) -> Section {
@@ -255,7 +254,7 @@ fn watch(trend: &Trend) -> Section {
     section.say(
         "So many distinct teams in a quarter asked the same of one control for the \
         same reason. The plain rule is often wrong, so it is shown here and nobody is \
-        notified.",
+        notified. A control that has a signal is not repeated here.",
     );
     section.figure(Figure {
         id: "watch-all".to_owned(),
@@ -293,7 +292,7 @@ fn watch(trend: &Trend) -> Section {
                     ]
                 })
                 .collect(),
-            empty: "Nothing meets the rule in this period.".to_owned(),
+            empty: "Beyond the signals above, nothing meets the rule in this period.".to_owned(),
             look: Look::Plain,
         },
     });
@@ -305,10 +304,10 @@ fn quality(trend: &Trend) -> Section {
     let mut section = Section::new(2, "quality", "How good the data is");
     if quality.weeks < quality.weeks_needed {
         section.say(&format!(
-            "There are {} weeks of history; the scan needs {}. Until then only the plain \
+            "Of history there are {}; the scan needs {}. Until then only the plain \
                 rule and renewals are looked at.",
-            quality.weeks.shown(),
-            quality.weeks_needed.shown()
+            counted(quality.weeks, "week"),
+            counted(quality.weeks_needed, "week")
         ));
     }
     let row = |what: &str, cell: Cell| vec![Cell::words(what), cell];

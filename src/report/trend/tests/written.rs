@@ -98,6 +98,8 @@ fn the_mail_has_tables_and_no_drawing_and_no_quote() {
     let trend = sample::rich();
     let foot = mail::Foot {
         why: "You get this because you lead a policy.".into(),
+        command: None,
+        beside: None,
         unsubscribe: Some("https://tripline.example.test/mail/7".into()),
         checkpoint: Some("example.test/tripline\n12\nq83v…".into()),
     };
