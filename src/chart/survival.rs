@@ -49,10 +49,11 @@ impl Survival {
             );
         }
         canvas.text((2.0, 14.0), Anchor::Start, "lb", "↑ still active of 100");
-        let every = if last > 400 && width == Width::Narrow {
-            180
-        } else {
-            90
+        let every = match last {
+            0..=40 => 10,
+            41..=120 => 30,
+            401.. if width == Width::Narrow => 180,
+            _ => 90,
         };
         let mut day = 0;
         while day <= last {
@@ -95,9 +96,7 @@ impl Survival {
                     &words,
                 );
             } else {
-                // Above the band of the step before, which is the highest at the edge.
-                let before = i.checked_sub(1).and_then(|i| self.points.get(i));
-                let above = y.at(before.map_or(point.band.1, |p| p.band.1)) - 7.0;
+                let above = y.at(point.band.1) - 7.0;
                 canvas.text(
                     (width.units() - 2.0, above),
                     Anchor::End,

@@ -48,6 +48,7 @@ fn signals(trend: &Trend) -> String {
     if counts.overdue > 0 {
         let _ = match counts.overdue {
             1 if counts.open == 1 => write!(said, ", and its conclusion is overdue"),
+            n if n == counts.open => write!(said, ", all of them overdue"),
             n => write!(said, ", {} of them overdue", n.shown()),
         };
     }
@@ -76,7 +77,7 @@ fn what_if(trend: &Trend) -> Option<String> {
     let newly = &knee.newly_admitted;
     let grave = newly.critical + newly.high;
     Some(format!(
-        "For {}: {} would clear {} exceptions of {} teams that it sees, and newly admit {} that fail{}.",
+        "For {}: {} would clear {} of the exceptions in force and {} of their teams, and newly admit {} that fail{}.",
         line(&signal.id),
         line(&knee.summary),
         knee.cleared.shown(),
@@ -104,13 +105,17 @@ fn asks(trend: &Trend) -> String {
     } else {
         String::new()
     };
-    let (so_far, before) = if period.is_over {
-        ("", "quarter before")
+    let (so_far, before, year) = if period.is_over {
+        ("", "quarter before", "same quarter of the year before")
     } else {
-        (" so far", "as many days of the quarter before")
+        (
+            " so far",
+            "as many days of the quarter before",
+            "of the same quarter of the year before",
+        )
     };
     format!(
-        "{}: {} in {}{so_far}{begins}; {before}: {}; of the same quarter of the year before: {}.",
+        "{}: {} in {}{so_far}{begins}; {before}: {}; {year}: {}.",
         section::capital(&line(&first.what)),
         then(&first.now),
         line(&period.name),
@@ -143,9 +148,9 @@ fn budgets(trend: &Trend) -> Option<String> {
         n => format!(" Of {} it cannot be told.", counted(n, "control")),
     };
     Some(match over.first() {
-        None => format!("No control is above its exception budget, of {of} with one.{rest}"),
+        None => format!("No control is above its exception budget, of {of} with a budget.{rest}"),
         Some((row, teams, budget)) => format!(
-            "Above the exception budget: {} of {of} with one. Furthest is {}: \
+            "Above the exception budget: {} of {of} with a budget. Furthest is {}: \
                 {} of the teams in scope held an exception within its year, the budget is {}.{rest}",
             over.len(),
             line(&row.control),

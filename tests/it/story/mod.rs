@@ -9,6 +9,7 @@ mod main_job;
 mod played;
 mod proved;
 mod register;
+mod reported;
 mod served;
 mod signalled;
 mod told;

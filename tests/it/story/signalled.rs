@@ -25,7 +25,7 @@ const TEAMS: &[(&str, &str)] = &[
     ("onboarding", "digital"),
 ];
 
-const CONTROL: &str = r#"
+pub(super) const CONTROL: &str = r#"
 id: lapse
 title: Vendors are reviewed again within 10 days
 policy: third-party-ai#review
@@ -107,7 +107,7 @@ fn ask(n: usize, back: u64, control: &str, more: &Value) -> String {
 
 /// A year of an older register: little, everywhere; then eight teams around one vendor, one team again and again, and a
 /// wave that was denied.
-fn year() -> String {
+pub(super) fn year() -> String {
     let mut lines: Vec<String> = (0..30)
         .map(|n| {
             let control = ["lapse", "papers", "contract", "access", "labels"][n % 5];
@@ -139,7 +139,7 @@ fn year() -> String {
     lines.join("\n") + "\n"
 }
 
-fn office(store: (String, Option<crate::systems::Database>)) -> Office {
+pub(super) fn office(store: (String, Option<crate::systems::Database>)) -> Office {
     let o = Office::new(store);
     // Another control than the one that the office began with: it is as old as the register.
     fs::remove_file(o.on.path("controls/review.yaml")).unwrap();
@@ -751,7 +751,11 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
         o.on.run(&words, None).ends(0);
         assert!(fs::read_dir(&into).unwrap().count() > 5);
         let kept = o.on.list(&["report", "kept"]);
-        assert_eq!(kept.len(), 3, "the same content is kept once: {kept:?}");
+        assert_eq!(
+            kept.len(),
+            2,
+            "the same content is kept once, whatever it is written as: {kept:?}"
+        );
         o.on.run(&["check", "--as-of", "2031-12-08T09:10:00Z"], None);
         // The first check of another quarter owes those who lead policies the report of the one before, once.
         let told = o.on.list(&["notices", "list", "--recipient", "lee"]);
@@ -761,7 +765,7 @@ async fn a_policy_lead_goes_from_a_signal_to_a_policy_that_fits() {
                 let id = n["id"].as_str().unwrap();
                 o.on.run(&["notices", "show", id], None).ends(0)
             })
-            .filter(|said| said.contains("Exceptions and policies, 2031Q2"))
+            .filter(|said| said.contains("Exceptions and policies, 2031Q3"))
             .collect();
         assert_eq!(reports.len(), 1, "{told:?}");
         assert!(!reports[0].contains("<svg"), "mail programs do not draw");

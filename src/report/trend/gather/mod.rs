@@ -231,10 +231,7 @@ async fn watched(
     let last = runs::last_counted_by(tx, &control.id, Some(until)).await?;
     let kind = definitions::Kind::Control;
     let versions = definitions::versions(tx, kind, control.id.as_str()).await?;
-    let then = versions
-        .iter()
-        .filter(|(_, d)| d.first_seen <= until)
-        .next_back();
+    let then = versions.iter().rfind(|(_, d)| d.first_seen <= until);
     let digest = match (&last, is_over) {
         (_, false) => Some(control.definition),
         (Some(run), true) => Some(run.definition),

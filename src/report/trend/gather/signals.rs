@@ -120,7 +120,7 @@ fn untried(ground: &Ground<'_>, control: &str) -> String {
         None => "the control is gone".to_owned(),
         Some(c) if c.counts.is_none() => "the control had not run".to_owned(),
         Some(c) if c.limits.is_empty() => format!(
-            "the control has no limit to move: try another condition, `tripline what-if {control} --fails-when …`"
+            "its control has no limit to move; try another condition: `tripline what-if {control} --fails-when …`"
         ),
         Some(_) => {
             "no change of a limit would clear an exception, or the evidence is no longer kept"
@@ -295,12 +295,18 @@ pub(super) fn gate(gate: &gate::Gate) -> Gate {
     };
     Gate {
         name: name.to_owned(),
-        value: gate.value.map_or_else(|| "not known".to_owned(), shown),
+        value: match (gate.value, gate.verdict, gate.name) {
+            (Some(value), ..) => shown(value),
+            // A control that never changed is as old as what is known of it.
+            (None, Verdict::Pass, GateName::Rollout) => "as old as the register".to_owned(),
+            (None, Verdict::Pass, _) => "not needed, as outcomes are known".to_owned(),
+            (None, ..) => "not known".to_owned(),
+        },
         limit: format!("{side} {}", shown(gate.limit)),
-        result: match (gate.verdict, gate.value) {
-            (Verdict::Fail, _) => GateResult::NotPassed,
-            (Verdict::NotKnown, _) | (_, None) => GateResult::NotKnown,
-            (Verdict::Pass, Some(_)) => GateResult::Passed,
+        result: match gate.verdict {
+            Verdict::Fail => GateResult::NotPassed,
+            Verdict::NotKnown => GateResult::NotKnown,
+            Verdict::Pass => GateResult::Passed,
         },
     }
 }
@@ -323,10 +329,7 @@ const fn asked(name: GateName) -> (&'static str, Unit) {
         GateName::BusiestTeam => ("part of the busiest team", Unit::Share),
         GateName::Incident => ("part of the largest incident", Unit::Share),
         GateName::Burst => ("teams without the densest days", Unit::Count),
-        GateName::Lasting => (
-            "fewest teams in a quarter, as outcomes are missing",
-            Unit::Count,
-        ),
+        GateName::Lasting => ("fewest teams in a quarter", Unit::Count),
     }
 }
 

@@ -108,8 +108,7 @@ fn then<'r>(
             .collect::<Vec<_>>()
             .join(" "),
         None => raised()
-            .filter(|e| e.at <= until)
-            .next_back()
+            .rfind(|e| e.at <= until)
             .and_then(|e| e.reason.clone())
             .unwrap_or_else(|| {
                 format!(

@@ -92,9 +92,9 @@ fn counts(ground: &Ground<'_>) -> Counts {
         ),
         not_useful: Share::new(count(useless), count(judged.len())),
         false_alarms_per_quarter: match &read.calibration {
-            Some(_) if read.is_over() => Known::unknown(
-                "what was simulated is kept of the register of today, and not of then",
-            ),
+            Some(_) if read.is_over() => {
+                Known::unknown("the simulation that is kept is of a later register")
+            }
             Some(c) => match c.unknown {
                 None => Known::Value(Amount(c.false_alarms_per_quarter)),
                 Some(Uncalibrated::TooLittleHistory) => {
@@ -143,8 +143,9 @@ fn places(ground: &Ground<'_>, of: impl Fn(&Team) -> Option<&str>) -> Vec<Place>
         .iter()
         .map(|(name, teams)| place(ground, name, teams))
         .collect();
-    if !rest.is_empty() {
-        all.push(place(ground, "not known", &rest));
+    let unplaced = place(ground, "not known", &rest);
+    if unplaced.asks > 0 || unplaced.approved.of > 0 || unplaced.active > 0 {
+        all.push(unplaced);
     }
     all
 }

@@ -193,11 +193,11 @@ fn budgets(id: &str, base: &str, policy: &PolicyTrend) -> Figure {
     let title = match (declared, over) {
         (0, _) => "No control declares an exception budget".to_owned(),
         (n, 0) => format!(
-            "No control is above its exception budget, of {} with one",
+            "No control is above its exception budget, of {} with a budget",
             counted(n as u64, "control")
         ),
         (n, over) => format!(
-            "Above the exception budget: {over} of {} with one",
+            "Above the exception budget: {over} of {} with a budget",
             counted(n as u64, "control")
         ),
     };
@@ -263,14 +263,19 @@ fn budgets(id: &str, base: &str, policy: &PolicyTrend) -> Figure {
                 .enumerate()
                 .map(|(i, row)| {
                     let at = format!("{base}/budgets/{i}");
+                    // Beside "none is declared" there is nothing more to say.
+                    let is_declared = row.standing != Standing::Undeclared;
+                    let declared = |cell: Cell| {
+                        if is_declared { cell } else { Cell::words("") }
+                    };
                     vec![
                         Cell::words(&row.control),
                         Cell::value(&format!("{at}/teams"), &row.teams),
                         Cell::value(&format!("{at}/interval"), &row.interval),
                         Cell::value(&format!("{at}/active"), &row.active),
                         Cell::value(&format!("{at}/budget"), &row.budget),
-                        Cell::value(&format!("{at}/allowed"), &row.allowed),
-                        Cell::value(&format!("{at}/posterior"), &row.posterior),
+                        declared(Cell::value(&format!("{at}/allowed"), &row.allowed)),
+                        declared(Cell::value(&format!("{at}/posterior"), &row.posterior)),
                         Cell::words(row.standing.word()),
                         Cell::value(&format!("{at}/checked"), &row.checked),
                     ]

@@ -286,7 +286,7 @@ fn what_if(id: &str, base: &str, signal: &Signal) -> Figure {
                 .collect(),
             empty: signal.untried.as_ref().map_or_else(
                 || "No change was worked out for this signal.".to_owned(),
-                |why| format!("No change was worked out: {why}."),
+                |why| format!("No change was worked out: {why}"),
             ),
             look: Look::Cards,
         },
