@@ -158,7 +158,7 @@ async fn foot(tx: &mut Tx, trend: &Trend, missed: &[&str]) -> Result<mail::Foot,
         command: trend.made.link.is_none().then_some(command),
         beside: (!missed.is_empty()).then(|| {
             format!(
-                "Nobody was told of {}, which ended while no daemon ran: tripline report kept lists what was made of it.",
+                "Nobody was told of {} when it ended: tripline report kept lists what was made of it.",
                 missed.join(", ")
             )
         }),

@@ -71,6 +71,63 @@ fn a_changed_file_is_seen() {
 }
 
 #[test]
+fn a_report_that_is_made_again_is_the_same_content() {
+    let trend = sample::rich();
+    let digest = json::content_sha256(&trend).unwrap();
+    let mut later = trend.clone();
+    later.made.asked_at += chrono::TimeDelta::days(3);
+    later.made.link = None;
+    assert_eq!(json::content_sha256(&later).unwrap(), digest);
+    let file = json::bytes(&later).unwrap();
+    assert!(json::is_intact(&file));
+    assert_ne!(
+        file,
+        json::bytes(&trend).unwrap(),
+        "it says when it was made"
+    );
+    let mut body: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    assert!(json::is_kept(&body, &digest).unwrap());
+    assert_eq!(json::written(body.clone()).unwrap(), file);
+    body["counts"]["open"] = 7.into();
+    assert!(!json::is_kept(&body, &digest).unwrap());
+    // Another outcome is another content.
+    later.counts.open += 1;
+    assert_ne!(json::content_sha256(&later).unwrap(), digest);
+}
+
+#[test]
+fn a_time_before_the_register_has_one_sentence() {
+    let mut trend = sample::empty();
+    trend.period.seen = None;
+    trend.period.since = sample::day(2026, 10, 4);
+    assert_eq!(
+        sentences(&trend),
+        ["Nothing is known here of 2026Q3: the register begins on 4 Oct 2026."]
+    );
+}
+
+#[test]
+fn what_is_not_over_is_told_so_far() {
+    let mut trend = sample::rich();
+    trend.period.is_over = false;
+    trend.counts.concluded = 1;
+    let said = sentences(&trend);
+    assert!(
+        said[0].starts_with("2 signals are open, 1 of them overdue; 1 signal is concluded and not over. The most urgent: "),
+        "{said:?}"
+    );
+    assert!(
+        said[2].starts_with(
+            "Independent asks: 73 in 2026Q3 so far; as many days of the quarter before: 58; "
+        ),
+        "{said:?}"
+    );
+    // The most urgent signal that has a change worth it.
+    trend.signals[0].candidates.clear();
+    assert!(sentences(&trend)[1].starts_with("For SIG-9: "), "{said:?}");
+}
+
+#[test]
 fn no_signal_is_a_result_only_with_its_power() {
     let mut trend = sample::rich();
     trend.signals.clear();
