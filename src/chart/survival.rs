@@ -51,7 +51,7 @@ impl Survival {
         canvas.text((2.0, 14.0), Anchor::Start, "lb", "↑ still active of 100");
         let every = match last {
             0..=40 => 10,
-            41..=120 => 30,
+            41..=200 => 30,
             401.. if width == Width::Narrow => 180,
             _ => 90,
         };

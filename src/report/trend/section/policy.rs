@@ -211,9 +211,10 @@ fn budgets(id: &str, base: &str, policy: &PolicyTrend) -> Figure {
                 value: teams.ratio(),
                 text: teams.shown(),
                 note: match &row.budget {
-                    Known::Value(budget) => {
+                    Known::Value(budget) if is_over(row) => {
                         format!("{}, {}", row.standing.word(), budget.shown())
                     }
+                    Known::Value(budget) => format!("budget {}", budget.shown()),
                     Known::Unknown(_) => "no budget".to_owned(),
                 },
                 interval: row.interval.value().map(|i| (i.low, i.high)),
