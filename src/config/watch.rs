@@ -113,13 +113,13 @@ mod tests {
         let begin = || Watch::over(std::slice::from_ref(&controls)).unwrap();
         let mut watch = begin();
         fs::create_dir(&controls).unwrap();
-        assert!(is_told(&mut watch).await, "it came");
+        assert!(is_told(&mut watch, 60).await, "it came");
         let mut watch = begin();
         fs::rename(&controls, folder.path().join("before")).unwrap();
         fs::create_dir(&controls).unwrap();
-        assert!(is_told(&mut watch).await, "it is another");
+        assert!(is_told(&mut watch, 60).await, "it is another");
         let mut watch = begin();
         fs::write(controls.join("new.yaml"), "id: new").unwrap();
-        assert!(is_told(&mut watch).await);
+        assert!(is_told(&mut watch, 60).await);
     }
 }

@@ -100,7 +100,6 @@ fn counts(ground: &Ground<'_>) -> Counts {
                 Some(Uncalibrated::TooLittleHistory) => {
                     Known::unknown("there was too little history to simulate it")
                 }
-                Some(Uncalibrated::NoRounds) => Known::unknown("no round was simulated"),
             },
             None => Known::unknown("it was not simulated yet: tripline signals calibrate"),
         },
