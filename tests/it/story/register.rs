@@ -1066,6 +1066,9 @@ async fn every_question_of_an_auditor_is_one_command() {
             "what they were authorised to offer"
         );
         assert!(!record["record"]["times"]["activated_at"].is_null());
+        // Its route wants a look every fourteen days; without one it would cover nothing by the end of the month.
+        let look = ["review", id, "--because", "Nothing changed at the vendor."];
+        o.does("tess", "2031-06-16T08:00:00Z", &look).ends(0);
         // A token that any library can check, and that is over when the exception is.
         let at = "2031-06-29T23:59:00Z";
         let token = decide(at, "vendors/vendor/V-1", &["--token", "1h"]).ends(0);
