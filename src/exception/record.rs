@@ -328,7 +328,8 @@ impl Record {
                 times.suspended_at = None;
                 self.suspension = None;
             }
-            State::Suspended => times.suspended_at = Some(now),
+            // A signature of several that let it go on leaves it where it is, since when it is.
+            State::Suspended if before != State::Suspended => times.suspended_at = Some(now),
             _ => {}
         }
         Some((before, after))
