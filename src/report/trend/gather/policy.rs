@@ -80,9 +80,9 @@ pub(super) fn policy(ground: &Ground<'_>, policy: &Policy) -> Option<PolicyTrend
 /// The version that was in force at the end of the period. What a file said before it was changed is not kept, so it is known
 /// only of a version whose day had come by then.
 fn in_force(ground: &Ground<'_>, policy: &Policy) -> Known<InForce> {
-    if ground.read.is_over() && policy.effective > ground.to {
+    if policy.effective > ground.to {
         return Known::Unknown(format!(
-            "version {} is in force since {} only, and what was before it is not kept",
+            "version {} is in force from {} on only, and what was before it is not kept",
             policy.version,
             day(policy.effective),
         ));
