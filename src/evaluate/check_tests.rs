@@ -309,5 +309,15 @@ fn what_may_never_end_or_take_all_memory_is_refused() {
         says(ALL, "lpad(name, 900000000, 'a') = ''"),
         says(ALL, "lpad(name, length(name), 'a') = ''"),
         says(ALL, "lpad(name, 12, 'a') = ''"),
-    ].join("\n---\n"), @"");
+    ].join("\n---\n"), @"
+    TL0306 Evidence line 1, column 1: WITH RECURSIVE may never end; write the steps out, or compute the depth in a view of the connector
+    ---
+    TL0306 FailsWhen line 1, column 8: `repeat` is not available here: one row could take all memory with it
+    ---
+    TL0306 FailsWhen line 1, column 1: `lpad` needs a length that is written down, 1000 at most
+    ---
+    TL0306 FailsWhen line 1, column 1: `lpad` needs a length that is written down, 1000 at most
+    ---
+    fine
+    ");
 }

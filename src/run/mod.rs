@@ -249,7 +249,9 @@ async fn judge(
     let mut subjects = findings::subjects(&mut cx.store.read().await?, &control.id).await?;
     subjects.extend_from_slice(more);
     let engine = &cx.engine;
-    let evaluation = engine.control(control, &evidence, &subjects, now).await?;
+    let evaluation = engine
+        .control_in_time(control, &evidence, &subjects, now)
+        .await?;
     crash::point("run.evaluated");
     Ok(Judged {
         evidence,

@@ -91,11 +91,15 @@ routes:
   - { when: "kind = 'findings' AND severity IN ('hihg', 'critical')", to: [owner] }
   - { when: "'ml-platfrom' = team OR subject = 'anything' OR origin <> 'single'", to: [owner] }
 "#
-    ), @"");
+    ), @"
+    TL0676 tripline.yaml:18:21: `kind` is never `findings`: this never matches; did you mean `finding`?
+    TL0676 tripline.yaml:18:49: `severity` is never `hihg`: this never matches; did you mean `high`?
+    TL0676 tripline.yaml:19:14: `team` is never `ml-platfrom`: this never matches; did you mean `ml-platform`?
+    ");
     insta::assert_snapshot!(wrong(
         r#"
 routes:
   - { when: "kind = 'finding' AND severity = 'critical' AND environment = 'production'", to: [owner] }
 "#
-    ), @"");
+    ), @r#"TL0677 tripline.yaml:18:13: no route can match a finding of severity `high`: nobody is told of it; add a route for them, such as `{ when: "kind = 'finding'", to: [owner], as: digest }`"#);
 }

@@ -120,6 +120,7 @@ fn two_controls(company: &Company) {
         .write("controls/other.yaml", &of("other", "id = 'V-0'"));
 }
 
+/// R172: a control whose file is away mends nothing and wins no time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_that_is_gone_for_a_moment_closes_nothing() {
     for (store, _kept) in stores().await {
@@ -342,7 +343,7 @@ async fn a_mute_keeps_silent_until_it_ends_and_not_longer_than_it_may() {
     }
 }
 
-/// What a control that is away says of a subject is nothing: no exception of it ends, and when it is back they cover
+/// R021: what a control that is away says of a subject is nothing: no exception of it ends, and when it is back they cover
 /// what they covered.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exception_outlives_a_control_that_is_away() {

@@ -209,7 +209,7 @@ fn a_folder_that_was_replaced_is_still_watched_and_an_empty_one_is_refused() {
     assert!(on.list(&["findings", "--all"]).len() == 1);
 }
 
-/// The store is moved away under the daemon: it is not ready any more, and makes no new one.
+/// R148: the store is moved away under the daemon: it is not ready any more, and makes no new one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_gone_is_no_new_store() {
     let on = installation();
