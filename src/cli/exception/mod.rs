@@ -5,6 +5,7 @@ mod act;
 mod ask;
 mod delegate;
 mod import;
+mod list;
 mod package;
 mod queue;
 mod show;
@@ -40,14 +41,14 @@ pub struct Args {
     what: Option<What>,
     /// Which to list.
     #[command(flatten)]
-    which: show::Which,
+    which: list::Which,
 }
 
 /// What to do with exceptions.
 #[derive(Debug, Clone, Subcommand)]
 pub enum What {
     /// List them.
-    List(show::Which),
+    List(list::Which),
     /// Look at a request as the register would, and keep nothing.
     Preview {
         /// The file.
@@ -217,7 +218,7 @@ impl Args {
 /// When the store or the evidence cannot be read or written.
 pub(super) async fn run(args: Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
     match args.what.unwrap_or(What::List(args.which)) {
-        What::List(which) => show::list(&which, opened, out).await,
+        What::List(which) => list::list(&which, opened, out).await,
         What::Preview { file } => ask::preview(opened, &file, out).await,
         What::Show { id } => show::one(opened, &id, out).await,
         What::Seen { id, digest } => package::seen(opened, &id, digest.as_deref(), out).await,
