@@ -79,8 +79,8 @@ const LONGEST: Span = Span::hours(1);
 /// # Errors
 /// When the store or the evidence cannot be read.
 pub(super) async fn run(args: &Args, opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCode> {
-    let signer = Signer::open(opened.store(), &opened.config).await?;
-    let key = signer.key();
+    let held = Signer::open(opened.store(), &opened.config).await?;
+    let key = held.key();
     match &args.what {
         Some(What::Key) => {
             out.json(&key.tokens().jwk())?;
