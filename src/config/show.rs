@@ -98,7 +98,7 @@ fn text(node: &Node) -> String {
 
 /// An address without what stands between `:` and `@`, and without the values of its query, where tokens travel.
 fn without_secrets(text: &str) -> String {
-    let Some(mut url) = url::Url::parse(text).ok().filter(|u| u.has_host()) else {
+    let Some(mut url) = url::Url::parse(text).ok().filter(url::Url::has_host) else {
         return text.to_owned();
     };
     let names: Vec<String> = url
