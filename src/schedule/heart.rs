@@ -191,8 +191,8 @@ mod tests {
     async fn the_heart_beats_about_once_a_second() {
         let (heart, mut beats) = Heart::start().await.unwrap();
         let mut beat = async || {
-            let heard = tokio::time::timeout(Duration::from_mins(2), beats.recv());
-            heard.await.unwrap().unwrap();
+            let next = tokio::time::timeout(Duration::from_mins(2), beats.recv());
+            next.await.unwrap().unwrap();
         };
         // One beat may have waited for us.
         beat().await;
