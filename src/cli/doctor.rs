@@ -55,11 +55,9 @@ pub(super) async fn run(opened: &Opened, out: &mut Out) -> anyhow::Result<ExitCo
         counted(opened.set.catalog.sources.len() as u64, "source")
     ))];
     if opened.config.rehearsal {
-        all.push(Looked::wrong(
-            "rehearsal",
-            "time is played with here: acts and runs may be done at any instant that `--as-of` names, and nothing that is \
-             recorded here proves when it was done",
-            "take `rehearsal:` out of tripline.yaml before anybody relies on this installation",
+        all.push(Looked::fine(
+            "rehearsal: time is played with here, and nothing that is recorded proves when it was done; take `rehearsal:` out of \
+             tripline.yaml before anybody relies on this installation",
         ));
     }
     all.push(clock(opened).await);

@@ -455,17 +455,21 @@ async fn what_nobody_looked_at_again_covers_nothing_for_whoever_asks() {
             code == Some(1) && said.contains("cannot be shown to hold since"),
             "{said}"
         );
-        // The vendors cannot be read any more.
+        // The vendors cannot be read any more: a gap of its own, left out here.
+        let open = || -> Vec<String> {
+            let all = o.open().into_iter();
+            all.filter(|subject| subject != "vendors").collect()
+        };
         let vendors = fs::read_to_string(o.on.path("vendors.csv")).unwrap();
         fs::remove_file(o.on.path("vendors.csv")).unwrap();
         looks("2031-06-02T09:00:00Z").ends(3);
         looks("2031-06-03T08:59:00Z").ends(3);
-        assert_eq!(o.open(), ["V-10", "V-3"], "missing evidence does not storm");
+        assert_eq!(open(), ["V-10", "V-3"], "missing evidence does not storm");
         looks("2031-06-03T09:00:00Z").ends(3);
-        assert_eq!(o.open(), ["V-1", "V-10", "V-2", "V-3"]);
+        assert_eq!(open(), ["V-1", "V-10", "V-2", "V-3"]);
         o.on.write("vendors.csv", &vendors);
         looks("2031-06-03T10:00:00Z").ends(1);
-        assert_eq!(o.open(), ["V-10", "V-3"], "it is there again");
+        assert_eq!(open(), ["V-10", "V-3"], "it is there again");
     }
 }
 
