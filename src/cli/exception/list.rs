@@ -15,10 +15,7 @@ use crate::{
         out::{Format, Out, column},
         runs::object,
     },
-    exception::{
-        facet::FACETS,
-        record::Record,
-    },
+    exception::{facet::FACETS, record::Record},
     model::{
         exception::State,
         id::{ExceptionId, PolicyId, TeamId},
